@@ -1,0 +1,333 @@
+//! The life of one request of the client: sent, followed, resumed or repeated, until it is answered.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::StatusCode;
+use tokio::time::{sleep, timeout};
+
+use super::Bridge;
+use super::inbound::{Context, Handshake};
+use super::ledger::Ticket;
+use super::order::Place;
+use super::session::{Snapshot, means_lost};
+use crate::error::{Failure, FailureKind};
+use crate::http::OnSent;
+use crate::jsonrpc::Message;
+use crate::limits::{INITIALIZE_TIMEOUT, LINGER, RETRY_AFTER_MAX};
+use crate::transport::reply::Body;
+use crate::transport::{Content, Reply, SessionHeaders};
+
+/// What became of one attempt.
+pub(super) enum Outcome {
+    /// The request is answered.
+    Done,
+    /// The server no longer knows the session.
+    SessionLost,
+    /// The server asked to come back after a while.
+    Later(Duration, Failure),
+    /// The request may be sent again if its method is read-only.
+    Broken(Failure),
+    /// Nothing more can be done.
+    Failed(Failure),
+}
+
+/// Each way of sending a request again happens once.
+#[derive(Default)]
+struct Again {
+    renewed: bool,
+    waited: bool,
+    repeated: bool,
+}
+
+impl Bridge {
+    /// Sees a request through. Whatever happens in here, a panic included, the caller fails the
+    /// request afterwards if it is still open.
+    pub(super) async fn exchange(self: &Arc<Self>, ticket: Ticket, message: Message, place: Place) {
+        place.turn().await;
+        let place = Arc::new(place);
+        let on_sent = {
+            let place = place.clone();
+            OnSent::new(move || place.sent())
+        };
+        self.session.remember(&message);
+        let failure = if message.method() == Some("initialize") {
+            self.initialize(&ticket, &message, &on_sent).await
+        } else {
+            self.pursue(&ticket, &message, &on_sent).await
+        };
+        if let Some(failure) = failure
+            && self.ledger.fail(&ticket, &failure).await
+        {
+            tracing::warn!("{}: {failure}", self.redactor.clean(ticket.method(), 60));
+        }
+    }
+
+    /// `initialize` goes out without a session, and is not pursued for ever: the client gives up
+    /// after a minute, and then nobody tells the person why.
+    async fn initialize(
+        self: &Arc<Self>,
+        ticket: &Ticket,
+        message: &Message,
+        on_sent: &OnSent,
+    ) -> Option<Failure> {
+        if let Some(left) = self.session.begin(message) {
+            self.listener.stop();
+            let bridge = self.clone();
+            tokio::spawn(async move { bridge.end_session(&left).await });
+        }
+        match timeout(INITIALIZE_TIMEOUT, self.pursue(ticket, message, on_sent)).await {
+            Ok(failure) => failure,
+            Err(_) if !ticket.is_open() => None,
+            Err(_) => {
+                let text = format!(
+                    "the server did not answer initialize within {} s; is this its MCP endpoint?",
+                    INITIALIZE_TIMEOUT.as_secs()
+                );
+                Some(Failure::new(FailureKind::Timeout, text).at(&self.endpoint.shown()))
+            }
+        }
+    }
+
+    /// Sends a request, again where that is allowed, until it is answered or nothing is left.
+    async fn pursue(
+        self: &Arc<Self>,
+        ticket: &Ticket,
+        message: &Message,
+        on_sent: &OnSent,
+    ) -> Option<Failure> {
+        let initialize = message.method() == Some("initialize");
+        let mut again = Again::default();
+        loop {
+            if !ticket.is_open() {
+                return None;
+            }
+            let snapshot = self.session.current().await;
+            if snapshot.lost && !initialize {
+                if let Err(failure) = self.recover(&snapshot).await {
+                    return Some(failure);
+                }
+                continue;
+            }
+            let outcome = self.attempt(ticket, message, &snapshot, on_sent).await;
+            match outcome {
+                Outcome::Done => return None,
+                Outcome::SessionLost if !again.renewed => {
+                    again.renewed = true;
+                    if let Err(failure) = self.recover(&snapshot).await {
+                        return Some(failure);
+                    }
+                }
+                Outcome::SessionLost => {
+                    let text = "the server does not know the session it has just made; several instances behind one address?";
+                    return Some(
+                        Failure::new(FailureKind::SessionLost, text).at(&self.endpoint.shown()),
+                    );
+                }
+                Outcome::Later(wait, failure) if !again.waited && wait <= RETRY_AFTER_MAX => {
+                    again.waited = true;
+                    tracing::debug!("{failure}; waiting {wait:?}");
+                    tokio::select! {
+                        () = sleep(wait) => {}
+                        () = ticket.closed() => return None,
+                    }
+                }
+                Outcome::Broken(failure)
+                    if !again.repeated && (failure.unsent || is_read_only(ticket.method())) =>
+                {
+                    again.repeated = true;
+                    tracing::debug!("{failure}; sent again");
+                }
+                Outcome::Later(_, failure)
+                | Outcome::Broken(failure)
+                | Outcome::Failed(failure) => {
+                    return Some(failure);
+                }
+            }
+        }
+    }
+
+    /// Sends a request once and follows its response to the end.
+    async fn attempt(
+        &self,
+        ticket: &Ticket,
+        message: &Message,
+        snapshot: &Snapshot,
+        on_sent: &OnSent,
+    ) -> Outcome {
+        let initialize = message.method() == Some("initialize");
+        let headers = if initialize {
+            SessionHeaders::default()
+        } else {
+            snapshot.headers.clone()
+        };
+        let started = Instant::now();
+        let reply = tokio::select! {
+            reply = self.endpoint.post(message.bytes().clone(), &headers, Some(on_sent.clone())) => reply,
+            () = lingered(ticket) => return Outcome::Done,
+        };
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(failure) if failure.kind == FailureKind::StreamLost => {
+                return Outcome::Broken(failure);
+            }
+            Err(failure) => return Outcome::Failed(failure),
+        };
+        let mut context = Context {
+            generation: snapshot.generation + u64::from(initialize),
+            handshake: initialize.then(|| Handshake {
+                ticket,
+                session: reply.session_id(),
+                started,
+            }),
+            ..Context::default()
+        };
+        let headers = if initialize {
+            SessionHeaders {
+                session: reply.session_id(),
+                version: None,
+            }
+        } else {
+            headers
+        };
+        if !reply.status().is_success() {
+            return self
+                .refused(ticket, message, &headers, reply, &mut context)
+                .await;
+        }
+        match reply.content() {
+            Content::Events => self.follow(ticket, &headers, reply, &mut context).await,
+            Content::Json | Content::Unnamed => {
+                self.answered(ticket, snapshot, reply, &mut context).await
+            }
+            Content::Other => {
+                let mut reply = reply;
+                let body = reply.read_beginning().await;
+                Outcome::Failed(reply.invalid(
+                    "the server answered with something that is neither JSON nor an event stream",
+                    &body,
+                ))
+            }
+        }
+    }
+
+    /// A status that is an error. A JSON-RPC error for our request is its answer all the same.
+    async fn refused(
+        &self,
+        ticket: &Ticket,
+        message: &Message,
+        headers: &SessionHeaders,
+        mut reply: Reply,
+        context: &mut Context<'_>,
+    ) -> Outcome {
+        let body = match reply.content() {
+            Content::Json | Content::Unnamed => match reply.read().await {
+                Ok(Body::Whole(body)) => body,
+                Ok(Body::TooLarge(_)) | Err(_) => Bytes::new(),
+            },
+            Content::Events | Content::Other => reply.read_beginning().await,
+        };
+        let had_session = headers.session.is_some() && context.handshake.is_none();
+        if had_session && means_lost(reply.status().as_u16(), &body, Some(message)) {
+            return Outcome::SessionLost;
+        }
+        let failure = reply.failure(&body);
+        if !body.is_empty() && self.receive(body, context).await.is_ok() && !ticket.is_open() {
+            return Outcome::Done;
+        }
+        match (reply.status(), failure.retry_after) {
+            (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(wait)) => {
+                Outcome::Later(wait, failure)
+            }
+            _ => Outcome::Failed(failure),
+        }
+    }
+
+    /// A successful response whose body is JSON, or nothing.
+    async fn answered(
+        &self,
+        ticket: &Ticket,
+        snapshot: &Snapshot,
+        mut reply: Reply,
+        context: &mut Context<'_>,
+    ) -> Outcome {
+        let body = tokio::select! {
+            body = reply.read() => body,
+            () = lingered(ticket) => return Outcome::Done,
+        };
+        let body = match body {
+            Ok(Body::Whole(body)) => body,
+            Ok(Body::TooLarge(id)) => {
+                self.too_large(id, context).await;
+                return Outcome::Failed(self.size_failure());
+            }
+            Err(cause) => {
+                let mut failure = reply.invalid("the answer was cut off", cause.message.as_bytes());
+                failure.kind = FailureKind::InvalidResponse;
+                return Outcome::Broken(failure);
+            }
+        };
+        if body.trim_ascii().is_empty() {
+            if reply.status() == StatusCode::ACCEPTED {
+                return self.await_elsewhere(ticket, snapshot).await;
+            }
+            return Outcome::Failed(reply.invalid("the server answered with an empty body", b""));
+        }
+        let invalid = self.receive(body.clone(), context).await.err();
+        if !ticket.is_open() {
+            return Outcome::Done;
+        }
+        Outcome::Failed(match invalid {
+            Some(error) => reply.invalid(
+                &format!(
+                    "the server's answer is {}",
+                    self.redactor.clean(&error.to_string(), 60)
+                ),
+                &body,
+            ),
+            None => reply.invalid(
+                "the server answered another request than the one it was sent",
+                &body,
+            ),
+        })
+    }
+
+    /// 202 to a request: its answer comes on another stream, if there is one.
+    async fn await_elsewhere(&self, ticket: &Ticket, snapshot: &Snapshot) -> Outcome {
+        tokio::select! {
+            () = ticket.closed() => Outcome::Done,
+            () = self.listener.silent(snapshot.generation) => Outcome::Failed(
+                Failure::new(
+                    FailureKind::StreamLost,
+                    "the server accepted the request (HTTP 202), but has no open stream on which the answer could come",
+                )
+                .with_status(202)
+                .at(&self.endpoint.shown()),
+            ),
+        }
+    }
+}
+
+/// Returns some time after the request was answered or cancelled: until then its response may go on,
+/// because a connection that is read to its end can be used again.
+pub(super) async fn lingered(ticket: &Ticket) {
+    ticket.closed().await;
+    sleep(LINGER).await;
+}
+
+/// Requests that change nothing by specification, and may therefore be sent again when it is not
+/// known whether the server has seen them (2025-11-25, server/* and basic/utilities/ping).
+pub fn is_read_only(method: &str) -> bool {
+    matches!(
+        method,
+        "ping"
+            | "tools/list"
+            | "resources/list"
+            | "resources/templates/list"
+            | "resources/read"
+            | "prompts/list"
+            | "prompts/get"
+            | "completion/complete"
+    )
+}

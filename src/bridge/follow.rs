@@ -1,0 +1,208 @@
+//! Following the event stream of one request, and resuming it when it ends before the answer
+//! (2025-11-25, basic/transports, "Resumability and Redelivery").
+
+use std::pin::{Pin, pin};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::time::sleep;
+
+use super::Bridge;
+use super::exchange::{Outcome, lingered};
+use super::inbound::Context;
+use super::ledger::Ticket;
+use crate::error::{Failure, FailureKind};
+use crate::random;
+use crate::transport::backoff::Backoff;
+use crate::transport::{Content, EventStream, Reply, SessionHeaders};
+
+/// A connection that lived this long was no failed attempt, whatever it brought.
+const ALIVE: Duration = Duration::from_secs(10);
+
+/// What is kept of a stream between its connections.
+#[derive(Default)]
+struct Resumption {
+    cursor: Bytes,
+    retry: Option<u64>,
+    backoff: Backoff,
+    /// Since when nothing has come, if the last connection brought nothing.
+    fruitless_since: Option<Instant>,
+}
+
+/// What came of trying to open the stream again.
+enum Reopened {
+    Stream(Box<EventStream>),
+    Answered,
+    GivenUp(Failure),
+}
+
+impl Bridge {
+    /// Relays the stream of `ticket` until it is answered.
+    pub(super) async fn follow(
+        &self,
+        ticket: &Ticket,
+        headers: &SessionHeaders,
+        reply: Reply,
+        context: &mut Context<'_>,
+    ) -> Outcome {
+        let mut state = Resumption::default();
+        let mut stream = reply.into_events(Bytes::new());
+        // Headers of a session that this very stream establishes come with its first answer.
+        loop {
+            let opened = Instant::now();
+            let ended = self.relay(ticket, &mut stream, context).await;
+            if ticket.is_open()
+                && let Some(data) = stream.finish()
+            {
+                // A server that forgot the blank line at the end: whole JSON is whole.
+                let _ = self.receive(data, context).await;
+            }
+            if !ticket.is_open() {
+                return Outcome::Done;
+            }
+            state.connection_ended(&stream, opened);
+            if state.cursor.is_empty() {
+                return Outcome::Broken(lost(&stream, ended, context));
+            }
+            match self.reopen(ticket, headers, &mut state).await {
+                Reopened::Stream(next) => stream = *next,
+                Reopened::Answered => return Outcome::Done,
+                Reopened::GivenUp(failure) => return Outcome::Broken(failure),
+            }
+        }
+    }
+
+    /// Relays one connection's events until it ends, or a while after the request was answered.
+    async fn relay(
+        &self,
+        ticket: &Ticket,
+        stream: &mut EventStream,
+        context: &mut Context<'_>,
+    ) -> Option<Failure> {
+        let mut lingered: Pin<&mut _> = pin!(lingered(ticket));
+        loop {
+            while let Some(item) = stream.buffered() {
+                self.receive_item(item, context).await;
+            }
+            tokio::select! {
+                biased;
+                more = stream.wait() => match more {
+                    Ok(true) => {}
+                    Ok(false) => return None,
+                    Err(failure) => return Some(failure),
+                },
+                () = &mut lingered => return None,
+            }
+        }
+    }
+
+    /// Opens the stream again behind its cursor, as often as it takes and as long as there is hope.
+    async fn reopen(
+        &self,
+        ticket: &Ticket,
+        headers: &SessionHeaders,
+        state: &mut Resumption,
+    ) -> Reopened {
+        loop {
+            let pause = state.backoff.pause(state.retry, random::dice());
+            if state
+                .fruitless_since
+                .is_some_and(|since| since.elapsed() + pause > self.settings.resume_timeout)
+            {
+                let text = format!(
+                    "the response stream broke and made no progress for {} s of resuming it; the request may or may not have been carried out",
+                    self.settings.resume_timeout.as_secs()
+                );
+                return Reopened::GivenUp(
+                    Failure::new(FailureKind::ResumeFailed, text).at(&self.endpoint.shown()),
+                );
+            }
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = ticket.closed() => return Reopened::Answered,
+            }
+            let reply = tokio::select! {
+                reply = self.endpoint.get(headers, &state.cursor) => reply,
+                () = ticket.closed() => return Reopened::Answered,
+            };
+            match reply {
+                Ok(reply) if reply.status().is_success() && reply.content() == Content::Events => {
+                    return Reopened::Stream(Box::new(reply.into_events(state.cursor.clone())));
+                }
+                Ok(reply) if is_passing(reply.status().as_u16()) => {
+                    state.retry_after(reply.retry_after());
+                    tracing::debug!("resuming: HTTP {}", reply.status().as_u16());
+                }
+                Ok(reply) => {
+                    let status = reply.status().as_u16();
+                    let mut failure = reply.into_failure().await;
+                    failure.kind = FailureKind::ResumeFailed;
+                    failure.message = format!(
+                        "the response stream broke and the server refuses to resume it (HTTP {status}); the request may or may not have been carried out"
+                    );
+                    return Reopened::GivenUp(failure);
+                }
+                Err(failure) => tracing::debug!("resuming: {failure}"),
+            }
+            state.fruitless();
+        }
+    }
+}
+
+impl Resumption {
+    /// Takes what the connection that has just ended brought. The cursor survives empty ones.
+    fn connection_ended(&mut self, stream: &EventStream, opened: Instant) {
+        let cursor = stream.cursor();
+        let polled = cursor != self.cursor;
+        self.cursor = cursor;
+        self.retry = stream.retry().or(self.retry);
+        if stream.progress() > 0 || opened.elapsed() >= ALIVE {
+            self.fruitless_since = None;
+            self.backoff.polled();
+            if stream.progress() > u64::from(polled) {
+                self.backoff.fruitful();
+            }
+        } else {
+            self.fruitless();
+        }
+    }
+
+    fn fruitless(&mut self) {
+        self.fruitless_since.get_or_insert_with(Instant::now);
+        self.backoff.fruitless();
+    }
+
+    fn retry_after(&mut self, wait: Option<Duration>) {
+        if let Some(wait) = wait {
+            let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            self.retry = Some(self.retry.map_or(wait, |retry| retry.max(wait)));
+        }
+    }
+}
+
+/// Statuses that say nothing about whether the stream can be resumed later.
+pub(super) fn is_passing(status: u16) -> bool {
+    status == 429 || (status >= 500 && status != 501)
+}
+
+/// The failure of a stream that ended and has no cursor.
+fn lost(stream: &EventStream, ended: Option<Failure>, context: &Context<'_>) -> Failure {
+    let failure = match (&context.invalid, ended) {
+        (Some(invalid), _) => Failure::new(
+            FailureKind::InvalidResponse,
+            format!("the response stream carried no answer, but something that is {invalid}"),
+        ),
+        (None, Some(cause)) => Failure::new(
+            FailureKind::StreamLost,
+            format!(
+                "{}; the server's stream cannot be resumed, and the request may or may not have been carried out",
+                cause.message
+            ),
+        ),
+        (None, None) => Failure::new(
+            FailureKind::StreamLost,
+            "the server ended the response stream without an answer, and the stream cannot be resumed",
+        ),
+    };
+    failure.at(stream.shown())
+}

@@ -1,0 +1,174 @@
+//! What happens to a message from the server.
+
+use bytes::Bytes;
+use http::HeaderValue;
+use std::time::Instant;
+
+use super::Bridge;
+use super::ledger::Ticket;
+use crate::error::{Failure, FailureKind};
+use crate::jsonrpc::{Id, Invalid, Kind, Message, Source, batch, member, salvage};
+use crate::transport::sse::Item;
+
+/// Whose response body a message comes from.
+#[derive(Debug, Default)]
+pub struct Context<'a> {
+    /// The session it belongs to.
+    pub generation: u64,
+    /// The client's `initialize`, if this is its response.
+    pub handshake: Option<Handshake<'a>>,
+    /// A request that the bridge repeats on its own: its answer is not for the client.
+    pub replayed: Option<&'a Id>,
+    /// The answer to it, once there.
+    pub replay_answer: Option<Message>,
+    /// The last thing that was no message, for the failure if no answer comes.
+    pub invalid: Option<String>,
+}
+
+/// What is needed when the answer to `initialize` comes.
+#[derive(Debug)]
+pub struct Handshake<'a> {
+    /// The request.
+    pub ticket: &'a Ticket,
+    /// `Mcp-Session-Id` of the response that carries the answer.
+    pub session: Option<HeaderValue>,
+    /// When it was sent.
+    pub started: Instant,
+}
+
+impl Bridge {
+    /// Relays an item of an event stream.
+    pub(super) async fn receive_item(&self, item: Item, context: &mut Context<'_>) {
+        match item {
+            Item::Event(event) if !event.is_message() => {
+                tracing::debug!("event of another type passed over");
+            }
+            // The priming event of 2025-11-25 carries an id and no data.
+            Item::Event(event) if event.data.is_empty() => {}
+            Item::Event(event) => {
+                if let Err(error) = self.receive(event.data, context).await {
+                    let text = self
+                        .redactor
+                        .clean(&error.to_string(), crate::limits::MAX_LOGGED_TEXT);
+                    tracing::warn!("the server sent an event that is {text}");
+                    context.invalid = Some(text);
+                }
+            }
+            Item::TooLarge { prefix } => {
+                let id = salvage::salvage_id(&prefix);
+                self.too_large(id, context).await;
+            }
+        }
+    }
+
+    /// A message over the size limit came: fails the request that it may have answered.
+    pub(super) async fn too_large(&self, id: Option<Id>, context: &mut Context<'_>) {
+        let failure = self.size_failure();
+        tracing::warn!("{failure}");
+        context.invalid = Some(failure.message.clone());
+        if let Some(ticket) = id.and_then(|id| self.ledger.find(&id)) {
+            self.ledger.fail(&ticket, &failure).await;
+        }
+    }
+
+    pub(super) fn size_failure(&self) -> Failure {
+        let limit = self.settings.max_message;
+        let text =
+            format!("the server sent a message over {limit} bytes; raise --max-message-size");
+        Failure::new(FailureKind::TooLarge, text).at(&self.endpoint.shown())
+    }
+
+    /// Relays a payload: one message, or a batch of them.
+    ///
+    /// # Errors
+    /// The first member that is no message; the others are relayed all the same.
+    pub(super) async fn receive(
+        &self,
+        payload: Bytes,
+        context: &mut Context<'_>,
+    ) -> Result<(), Invalid> {
+        if !batch::is_batch(&payload) {
+            return self.receive_one(payload, context).await;
+        }
+        let mut outcome = Ok(());
+        for member in batch::split(&payload)? {
+            let result = self.receive_one(member, context).await;
+            outcome = outcome.and(result);
+        }
+        outcome
+    }
+
+    async fn receive_one(&self, payload: Bytes, context: &mut Context<'_>) -> Result<(), Invalid> {
+        let message = Message::parse(payload, Source::Server)?;
+        match message.kind() {
+            Kind::Response { id, error } => {
+                if context
+                    .replayed
+                    .is_some_and(|replayed| replayed.key() == id.key())
+                {
+                    context.replay_answer = Some(message);
+                    return Ok(());
+                }
+                if let Some(handshake) = &context.handshake
+                    && handshake.ticket.is_for(id)
+                    && handshake.ticket.is_open()
+                    && !error
+                {
+                    self.established(&message, handshake);
+                }
+                if !self.ledger.answer(&message).await {
+                    let id = self.redactor.clean(&id.to_string(), 40);
+                    tracing::debug!("a response for {id} is for no open request; it is dropped");
+                }
+            }
+            Kind::Request { id, .. } => {
+                self.ledger.server_request(id, context.generation);
+                self.to_client(message.bytes().clone()).await;
+            }
+            Kind::Notification { .. } => self.to_client(message.bytes().clone()).await,
+        }
+        Ok(())
+    }
+
+    /// Writes a message that is no response.
+    pub(super) async fn to_client(&self, message: Bytes) {
+        if self.outbox.send(message).await.is_err() {
+            tracing::debug!("stdout is closed");
+        }
+    }
+
+    fn established(&self, response: &Message, handshake: &Handshake<'_>) {
+        let session = handshake.session.clone();
+        self.learn_session(session.as_ref());
+        let snapshot = self.session.establish(response, session);
+        let text = |path: &[&str]| {
+            let text = member::lookup_string(response.bytes(), path).unwrap_or_else(|| "?".into());
+            self.redactor.clean(&text, 60)
+        };
+        tracing::info!(
+            "connected to {} {} at {} (MCP {}, {} ms)",
+            text(&["result", "serverInfo", "name"]),
+            text(&["result", "serverInfo", "version"]),
+            self.endpoint.shown(),
+            text(&["result", "protocolVersion"]),
+            handshake.started.elapsed().as_millis(),
+        );
+        tracing::debug!(
+            "session {} established, id {}",
+            snapshot.generation,
+            if snapshot.headers.session.is_some() {
+                "given"
+            } else {
+                "none"
+            }
+        );
+    }
+
+    /// A session id is as good as a password while it lives.
+    pub(super) fn learn_session(&self, session: Option<&HeaderValue>) {
+        if let Some(id) = session.and_then(|id| id.to_str().ok()) {
+            self.redactor
+                .learn(crate::secret::Secret::new(id.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The ledger: a request enters once and leaves once.
+//!
+//! One table from the value of a request's id to its state. Only the ledger writes responses to
+//! stdout. Whether an entry leaves and its response is queued is one step under one lock, so that
+//! an answer can neither be lost nor doubled, wherever a task is dropped.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::collections::hash_map::Entry as MapEntry;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::error::Failure;
+use crate::jsonrpc::{Id, IdKey, Message};
+use crate::limits::{MAX_REQUESTS_IN_FLIGHT, MAX_SERVER_REQUESTS};
+use crate::stdio::writer::Outbox;
+
+/// Every request of the client that has no answer yet.
+pub struct Ledger {
+    table: Mutex<Table>,
+    emptied: Notify,
+    outbox: Outbox,
+}
+
+#[derive(Default)]
+struct Table {
+    open: HashMap<IdKey, Ticket>,
+    /// Requests of the server, oldest first, with the session they came from.
+    server: HashMap<IdKey, VecDeque<u64>>,
+    server_count: usize,
+}
+
+/// One open request. Clones are the same request.
+#[derive(Clone)]
+pub struct Ticket(Arc<Request>);
+
+struct Request {
+    id: Id,
+    key: IdKey,
+    method: Box<str>,
+    open: AtomicBool,
+    closed: Notify,
+}
+
+/// Why a request cannot enter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// A request with this id is open.
+    Duplicate,
+    /// [`MAX_REQUESTS_IN_FLIGHT`] requests are open.
+    Full,
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0.method, self.0.id)
+    }
+}
+
+impl Ticket {
+    /// Whether the request still has no answer.
+    pub fn is_open(&self) -> bool {
+        self.0.open.load(Ordering::Acquire)
+    }
+
+    /// Returns when the request has been answered or cancelled.
+    pub async fn closed(&self) {
+        loop {
+            let closed = self.0.closed.notified();
+            if !self.is_open() {
+                return;
+            }
+            closed.await;
+        }
+    }
+
+    /// The method.
+    pub fn method(&self) -> &str {
+        &self.0.method
+    }
+
+    /// Whether `id` means this request.
+    pub fn is_for(&self, id: &Id) -> bool {
+        id.key() == self.0.key
+    }
+}
+
+impl Ledger {
+    /// An empty ledger that writes to `outbox`.
+    pub fn new(outbox: Outbox) -> Ledger {
+        Ledger {
+            table: Mutex::default(),
+            emptied: Notify::new(),
+            outbox,
+        }
+    }
+
+    /// Enters a request.
+    ///
+    /// # Errors
+    /// [`Refused`], and the request is not in the ledger.
+    pub fn open(&self, id: &Id, method: &str) -> Result<Ticket, Refused> {
+        let mut table = self.table();
+        if table.open.len() >= MAX_REQUESTS_IN_FLIGHT {
+            return Err(Refused::Full);
+        }
+        match table.open.entry(id.key()) {
+            MapEntry::Occupied(_) => Err(Refused::Duplicate),
+            MapEntry::Vacant(slot) => {
+                let ticket = Ticket(Arc::new(Request {
+                    id: id.clone(),
+                    key: slot.key().clone(),
+                    method: method.into(),
+                    open: AtomicBool::new(true),
+                    closed: Notify::new(),
+                }));
+                Ok(slot.insert(ticket).clone())
+            }
+        }
+    }
+
+    /// Answers the request that a response of the server is for, in the client's own spelling of
+    /// the id. `false` if there is none: it was answered before, cancelled, or never asked.
+    pub async fn answer(&self, response: &Message) -> bool {
+        let Some(id) = response.id() else {
+            return false;
+        };
+        let key = id.key();
+        let Some(ticket) = self.table().open.get(&key).cloned() else {
+            return false;
+        };
+        self.close(&ticket, response.with_id(&ticket.0.id)).await
+    }
+
+    /// Answers a request with an error of ours, unless it has an answer. Tells whether it was open.
+    pub async fn fail(&self, ticket: &Ticket, failure: &Failure) -> bool {
+        if !ticket.is_open() {
+            return false;
+        }
+        self.close(ticket, failure.response(&ticket.0.id)).await
+    }
+
+    /// Takes out the request that the client no longer wants an answer to.
+    pub fn cancel(&self, id: &Id) {
+        let ticket = self.table().open.remove(&id.key());
+        if let Some(ticket) = ticket {
+            self.shut(&ticket);
+        }
+    }
+
+    /// The ticket of the open request with this id.
+    pub fn find(&self, id: &Id) -> Option<Ticket> {
+        self.table().open.get(&id.key()).cloned()
+    }
+
+    /// Returns when no request is open.
+    pub async fn empty(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.table().open.is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    /// Fails every open request. Returns how many there were.
+    pub async fn fail_all(&self, failure: &Failure) -> usize {
+        let open: Vec<Ticket> = self.table().open.values().cloned().collect();
+        let mut count = 0;
+        for ticket in open {
+            count += usize::from(self.fail(&ticket, failure).await);
+        }
+        count
+    }
+
+    /// How many requests are open.
+    pub fn count(&self) -> usize {
+        self.table().open.len()
+    }
+
+    /// Remembers which session a request of the server came from.
+    pub fn server_request(&self, id: &Id, session: u64) {
+        let mut table = self.table();
+        if table.server_count < MAX_SERVER_REQUESTS {
+            table.server.entry(id.key()).or_default().push_back(session);
+            table.server_count += 1;
+        }
+    }
+
+    /// The session that a response of the client belongs to, if its request is remembered. Each
+    /// request has one response, the oldest first.
+    pub fn server_response(&self, id: &Id) -> Option<u64> {
+        let mut table = self.table();
+        let MapEntry::Occupied(mut asked) = table.server.entry(id.key()) else {
+            return None;
+        };
+        let session = asked.get_mut().pop_front();
+        if asked.get().is_empty() {
+            asked.remove();
+        }
+        table.server_count -= usize::from(session.is_some());
+        session
+    }
+
+    async fn close(&self, ticket: &Ticket, response: bytes::Bytes) -> bool {
+        let Ok(room) = self.outbox.reserve(response).await else {
+            // Nobody reads any more; the process is about to end.
+            return false;
+        };
+        {
+            let mut table = self.table();
+            match table.open.entry(ticket.0.key.clone()) {
+                MapEntry::Occupied(entry) if Arc::ptr_eq(&entry.get().0, &ticket.0) => {
+                    entry.remove();
+                    room.send();
+                }
+                _ => return false,
+            }
+        }
+        self.shut(ticket);
+        true
+    }
+
+    fn shut(&self, ticket: &Ticket) {
+        ticket.0.open.store(false, Ordering::Release);
+        ticket.0.closed.notify_waiters();
+        if self.table().open.is_empty() {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    fn table(&self) -> std::sync::MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! The standalone event stream (2025-11-25, basic/transports, "Listening for Messages from the
+//! Server"): opened after `initialized`, kept open while the session lives, never twice at once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::{oneshot, watch};
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
+
+use super::Bridge;
+use super::follow::is_passing;
+use super::inbound::Context;
+use super::session::{Snapshot, means_lost};
+use crate::random;
+use crate::transport::backoff::Backoff;
+use crate::transport::{Content, EventStream, Reply};
+
+/// A connection that lived this long was worth opening, whatever it brought.
+const WORTHWHILE: Duration = Duration::from_secs(30);
+
+/// The one standalone stream of a bridge.
+#[derive(Debug)]
+pub struct Listener {
+    task: Mutex<Option<AbortHandle>>,
+    /// The session that has a stream, or one that is being reopened.
+    live: watch::Sender<Option<u64>>,
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Listener {
+            task: Mutex::default(),
+            live: watch::channel(None).0,
+        }
+    }
+}
+
+impl Listener {
+    /// Closes the stream.
+    pub fn stop(&self) {
+        if let Some(task) = self
+            .task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
+            task.abort();
+        }
+        self.live.send_replace(None);
+    }
+
+    /// Returns when no stream of session `generation` is open or will be.
+    pub async fn silent(&self, generation: u64) {
+        let mut live = self.live.subscribe();
+        // The sender lives as long as `self`, so that this can only end by the condition.
+        let _ = live.wait_for(|live| *live != Some(generation)).await;
+    }
+}
+
+impl Bridge {
+    /// Opens the stream of a session, in place of any other. What is returned ends when the server
+    /// has answered the first GET.
+    pub(super) fn listen(self: &Arc<Self>, snapshot: Snapshot) -> oneshot::Receiver<()> {
+        self.listener.stop();
+        let (opened, first_answer) = oneshot::channel();
+        self.listener.live.send_replace(Some(snapshot.generation));
+        let bridge = self.clone();
+        let task = tokio::spawn(async move {
+            let generation = snapshot.generation;
+            bridge.keep_listening(snapshot, opened).await;
+            bridge
+                .listener
+                .live
+                .send_if_modified(|live| live.take_if(|live| *live == generation).is_some());
+        });
+        *self
+            .listener
+            .task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(task.abort_handle());
+        first_answer
+    }
+
+    async fn keep_listening(self: &Arc<Self>, snapshot: Snapshot, opened: oneshot::Sender<()>) {
+        let mut opened = Some(opened);
+        let mut cursor = Bytes::new();
+        let mut retry = None;
+        let mut backoff = Backoff::default();
+        let mut ever_open = false;
+        let mut complaints = 0_u32;
+        loop {
+            let reply = self.endpoint.get(&snapshot.headers, &cursor).await;
+            // Nobody may be waiting for the first answer any more.
+            let _ = opened.take().map(|opened| opened.send(()));
+            let mut asked_to_wait = None;
+            match reply {
+                Ok(reply) if reply.status().is_success() && reply.content() == Content::Events => {
+                    ever_open = true;
+                    let since = Instant::now();
+                    let mut stream = reply.into_events(cursor.clone());
+                    let messages = self
+                        .relay_standalone(&mut stream, snapshot.generation)
+                        .await;
+                    cursor = stream.cursor();
+                    retry = stream.retry().or(retry);
+                    if messages || since.elapsed() >= WORTHWHILE {
+                        backoff.fruitful();
+                        complaints = 0;
+                    } else {
+                        backoff.fruitless();
+                    }
+                }
+                Ok(reply) if is_passing(reply.status().as_u16()) => {
+                    asked_to_wait = reply.retry_after();
+                    complain(
+                        &mut complaints,
+                        &format!("HTTP {}", reply.status().as_u16()),
+                    );
+                    backoff.fruitless();
+                }
+                Ok(reply) => return self.no_stream(reply, snapshot, ever_open).await,
+                Err(failure) => {
+                    complain(&mut complaints, &failure.message);
+                    backoff.fruitless();
+                }
+            }
+            // The server's wish is a floor, but a stream is not given up for a long one.
+            let wish = asked_to_wait
+                .map(|wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            sleep(backoff.pause(retry.max(wish), random::dice())).await;
+        }
+    }
+
+    /// Relays until the connection ends; tells whether a message came.
+    async fn relay_standalone(&self, stream: &mut EventStream, generation: u64) -> bool {
+        let mut context = Context {
+            generation,
+            ..Context::default()
+        };
+        let mut messages = false;
+        loop {
+            while let Some(item) = stream.buffered() {
+                messages |= !matches!(&item, crate::transport::sse::Item::Event(event) if event.data.is_empty());
+                self.receive_item(item, &mut context).await;
+            }
+            match stream.wait().await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(failure) => {
+                    tracing::debug!("server stream: {failure}");
+                    break;
+                }
+            }
+        }
+        if let Some(data) = stream.finish() {
+            messages |= self.receive(data, &mut context).await.is_ok();
+        }
+        messages
+    }
+
+    /// A status that ends listening. Where a stream was open before, the session may be lost; where
+    /// none ever was, the server has none.
+    async fn no_stream(self: &Arc<Self>, mut reply: Reply, snapshot: Snapshot, ever_open: bool) {
+        let status = reply.status().as_u16();
+        let body = reply.read_beginning().await;
+        if ever_open && snapshot.headers.session.is_some() && means_lost(status, &body, None) {
+            let bridge = self.clone();
+            // A task of its own, because the new session's stream takes the place of this one.
+            tokio::spawn(async move {
+                if let Err(failure) = bridge.recover(&snapshot).await {
+                    tracing::debug!("{failure}");
+                }
+            });
+            return;
+        }
+        match status {
+            401 | 403 => tracing::warn!(
+                "no messages from the server outside of requests: {}",
+                reply.failure(&body)
+            ),
+            _ => tracing::debug!("the server has no standalone stream (HTTP {status})"),
+        }
+    }
+}
+
+/// The first loss of a stream is worth a line, and that it goes on; after that nobody wants more.
+fn complain(count: &mut u32, what: &str) {
+    *count += 1;
+    match count {
+        1 => tracing::warn!("the server's stream is interrupted ({what}); trying again"),
+        _ => tracing::debug!("the server's stream is still interrupted ({what})"),
+    }
+}

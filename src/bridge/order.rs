@@ -1,0 +1,230 @@
+//! Which message may leave when.
+//!
+//! Messages leave in the order in which they were read, as far as it matters: requests go out side
+//! by side, but nothing overtakes a notification or a response that was read before it, and those
+//! overtake nothing. HTTP gives no order between two requests, so that "left" means for a
+//! notification or response that its HTTP status has come, for `initialize` that it was answered,
+//! and for any other request that it was handed to a connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+/// What a message is to the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `initialize`: what was read later waits for its answer.
+    Initialize,
+    /// Any other request.
+    Request,
+    /// A notification.
+    Notification,
+    /// A response to a request of the server. It does not wait for `initialize`, whose answer may
+    /// depend on it.
+    Response,
+}
+
+/// The order of the messages of one client.
+#[derive(Clone, Debug, Default)]
+pub struct Order(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Notify,
+}
+
+/// The pure part: which messages have not left yet.
+#[derive(Debug, Default)]
+struct Queue {
+    next: u64,
+    /// Notifications, responses and `initialize` (`true`) that have not left.
+    barriers: BTreeMap<u64, bool>,
+    /// Requests that have not been handed over.
+    unsent: BTreeSet<u64>,
+}
+
+impl Queue {
+    fn enter(&mut self, kind: Kind) -> u64 {
+        let place = self.next;
+        self.next += 1;
+        if kind != Kind::Request {
+            self.barriers.insert(place, kind == Kind::Initialize);
+        }
+        if matches!(kind, Kind::Request | Kind::Initialize) {
+            self.unsent.insert(place);
+        }
+        place
+    }
+
+    fn may_leave(&self, place: u64, kind: Kind) -> bool {
+        let mut barriers = self.barriers.range(..place);
+        let mut unsent = self.unsent.range(..place);
+        match kind {
+            Kind::Request | Kind::Initialize => barriers.next().is_none(),
+            Kind::Notification => barriers.next().is_none() && unsent.next().is_none(),
+            Kind::Response => {
+                // Requests that wait for `initialize` cannot be what this answers.
+                let first_initialize = self
+                    .barriers
+                    .iter()
+                    .find(|(_, initialize)| **initialize)
+                    .map(|(at, _)| *at);
+                let counts = |at: u64| first_initialize.is_none_or(|first| at < first);
+                barriers.all(|(at, initialize)| *initialize || !counts(*at))
+                    && unsent.all(|at| !counts(*at))
+            }
+        }
+    }
+}
+
+/// One message's place. Dropping it counts as having left, so that nothing waits for a message
+/// whose task has ended.
+#[derive(Debug)]
+pub struct Place {
+    shared: Arc<Shared>,
+    place: u64,
+    kind: Kind,
+}
+
+impl Order {
+    /// Takes the next place.
+    pub fn enter(&self, kind: Kind) -> Place {
+        let place = self
+            .0
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .enter(kind);
+        Place {
+            shared: self.0.clone(),
+            place,
+            kind,
+        }
+    }
+}
+
+impl Place {
+    /// Waits until this message may leave.
+    pub async fn turn(&self) {
+        loop {
+            let changed = self.shared.changed.notified();
+            if self.with_queue(|queue| queue.may_leave(self.place, self.kind)) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// The request was handed to a connection.
+    pub fn sent(&self) {
+        if self.with_queue(|queue| queue.unsent.remove(&self.place)) {
+            self.shared.changed.notify_waiters();
+        }
+    }
+
+    fn with_queue<T>(&self, act: impl FnOnce(&mut Queue) -> T) -> T {
+        act(&mut self
+            .shared
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let changed = self.with_queue(|queue| {
+            let unsent = queue.unsent.remove(&self.place);
+            queue.barriers.remove(&self.place).is_some() || unsent
+        });
+        if changed {
+            self.shared.changed.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ready(place: &Place) -> bool {
+        place.turn().now_or_never().is_some()
+    }
+
+    #[test]
+    fn requests_go_side_by_side() {
+        let order = Order::default();
+        let (a, b) = (order.enter(Kind::Request), order.enter(Kind::Request));
+        assert!(ready(&a) && ready(&b));
+    }
+
+    #[test]
+    fn a_notification_waits_for_requests_to_be_handed_over_and_stops_later_ones() {
+        let order = Order::default();
+        let request = order.enter(Kind::Request);
+        let notification = order.enter(Kind::Notification);
+        let later = order.enter(Kind::Request);
+        assert!(!ready(&notification) && !ready(&later));
+        request.sent();
+        assert!(ready(&notification) && !ready(&later));
+        drop(notification);
+        assert!(ready(&later));
+    }
+
+    #[test]
+    fn everything_waits_for_initialize_but_a_response() {
+        let order = Order::default();
+        let initialize = order.enter(Kind::Initialize);
+        let initialized = order.enter(Kind::Notification);
+        let list = order.enter(Kind::Request);
+        let response = order.enter(Kind::Response);
+        initialize.sent();
+        assert!(!ready(&initialized) && !ready(&list) && ready(&response));
+        drop(initialize);
+        assert!(ready(&initialized) && !ready(&list));
+        drop((initialized, response));
+        assert!(ready(&list));
+    }
+
+    #[tokio::test]
+    async fn waiting_ends_when_a_task_dies() {
+        let order = Order::default();
+        let first = order.enter(Kind::Notification);
+        let second = order.enter(Kind::Request);
+        let waiting = tokio::spawn(async move { second.turn().await });
+        tokio::task::yield_now().await;
+        drop(first);
+        waiting.await.unwrap();
+    }
+
+    proptest! {
+        /// Whatever the kinds and however sending is interleaved: everything leaves in the end, and
+        /// nothing leaves before a notification that was read earlier.
+        #[test]
+        fn nothing_overtakes_and_nothing_is_stuck(kinds in proptest::collection::vec(0..4u8, 1..30), picks: Vec<prop::sample::Index>) {
+            let order = Order::default();
+            let mut waiting: Vec<(usize, Kind, Place)> = kinds.iter().enumerate().map(|(i, k)| {
+                let kind = [Kind::Initialize, Kind::Request, Kind::Notification, Kind::Response][usize::from(*k)];
+                (i, kind, order.enter(kind))
+            }).collect();
+            let mut picks = picks.into_iter();
+            while !waiting.is_empty() {
+                let free: Vec<usize> = (0..waiting.len()).filter(|i| ready(&waiting[*i].2)).collect();
+                prop_assert!(!free.is_empty(), "stuck: {waiting:?}");
+                let pick = free[picks.next().map_or(0, |p| p.index(free.len()))];
+                let (read, kind, place) = waiting.remove(pick);
+                for (earlier, other, _) in &waiting {
+                    let overtaken = *earlier < read;
+                    prop_assert!(!(overtaken && *other == Kind::Notification && kind != Kind::Response));
+                    prop_assert!(!(overtaken && kind == Kind::Notification));
+                }
+                drop(place);
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Making a new session when the server lost the old one
+//! (2025-11-25, basic/transports, "Session Management", point 4).
+//!
+//! The client's own `initialize` again, without a session id; its `initialized`; the standalone
+//! stream; the log level and the subscriptions. Whoever was refused waits meanwhile, and then sends
+//! again. The client learns only that lists may have changed.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::time::timeout;
+
+use super::Bridge;
+use super::inbound::Context;
+use super::session::{Handshake, Since, Snapshot};
+use crate::error::{Failure, FailureKind};
+use crate::jsonrpc::{Kind, Message, member};
+use crate::limits::{LISTEN_HEAD_START, RECOVERY_STEP_TIMEOUT};
+use crate::transport::reply::Body;
+use crate::transport::{Content, SessionHeaders};
+
+impl Bridge {
+    /// Makes a new session in the place of the one in `refused`, unless somebody has done so since.
+    ///
+    /// # Errors
+    /// Why there is no new session. The next request tries again.
+    pub(super) async fn recover(self: &Arc<Self>, refused: &Snapshot) -> Result<(), Failure> {
+        let list_changed = {
+            let _closed = self.session.close_gate().await;
+            match self.session.since(refused) {
+                Since::Renewed => return Ok(()),
+                Since::Failed(failure) => return Err(failure),
+                Since::Nothing => {}
+            }
+            self.listener.stop();
+            let started = Instant::now();
+            let handshake = self.session.attempt();
+            match self.renew(&handshake).await {
+                Ok(snapshot) => {
+                    tracing::warn!(
+                        "the server had lost the session; a new one was made in {} ms",
+                        started.elapsed().as_millis()
+                    );
+                    self.restore(&handshake, &snapshot).await;
+                }
+                Err(mut failure) => {
+                    failure.message = format!(
+                        "the server lost the session and made no new one: {}",
+                        failure.message
+                    );
+                    self.session.failed(&failure);
+                    return Err(failure);
+                }
+            }
+            handshake.list_changed
+        };
+        for method in list_changed {
+            self.to_client(member::notification(method)).await;
+        }
+        Ok(())
+    }
+
+    /// `initialize`, answered.
+    async fn renew(self: &Arc<Self>, handshake: &Handshake) -> Result<Snapshot, Failure> {
+        let Some(initialize) = &handshake.initialize else {
+            return Err(Failure::new(
+                FailureKind::SessionLost,
+                "the client has not sent initialize",
+            )
+            .at(&self.endpoint.shown()));
+        };
+        let none = SessionHeaders::default();
+        let (answer, session) = self.repeat(initialize, &none).await?;
+        if let Kind::Response { error: true, .. } = answer.kind() {
+            let said =
+                member::lookup_string(answer.bytes(), &["error", "message"]).unwrap_or_default();
+            let text = format!("initialize was refused: {}", self.redactor.clean(&said, 80));
+            return Err(Failure::new(FailureKind::SessionLost, text).at(&self.endpoint.shown()));
+        }
+        self.learn_session(session.as_ref());
+        Ok(self.session.establish(&answer, session))
+    }
+
+    /// Everything that the client had set up. What the new session does not accept is logged.
+    async fn restore(self: &Arc<Self>, handshake: &Handshake, snapshot: &Snapshot) {
+        let Some(initialized) = &handshake.initialized else {
+            return;
+        };
+        let sent = timeout(
+            RECOVERY_STEP_TIMEOUT,
+            self.endpoint
+                .post(initialized.clone(), &snapshot.headers, None),
+        );
+        match sent.await {
+            Ok(Ok(reply)) if reply.status().is_success() => {
+                let _ = timeout(LISTEN_HEAD_START, self.listen(snapshot.clone())).await;
+            }
+            Ok(Ok(reply)) => tracing::debug!("initialized: HTTP {}", reply.status().as_u16()),
+            Ok(Err(failure)) => tracing::debug!("initialized: {failure}"),
+            Err(_) => tracing::debug!("initialized: no answer"),
+        }
+        for request in handshake
+            .log_level
+            .iter()
+            .chain(handshake.subscriptions.values())
+        {
+            if let Err(failure) = self.repeat(request, &snapshot.headers).await {
+                let method = request.method().unwrap_or_default();
+                tracing::warn!("{method} could not be repeated in the new session: {failure}");
+            }
+        }
+    }
+
+    /// Sends a request of the client a second time and returns its answer, which the client has
+    /// had already, with the session id of the response.
+    async fn repeat(
+        &self,
+        request: &Message,
+        headers: &SessionHeaders,
+    ) -> Result<(Message, Option<http::HeaderValue>), Failure> {
+        let repeated = timeout(
+            RECOVERY_STEP_TIMEOUT,
+            self.repeat_unbounded(request, headers),
+        )
+        .await;
+        repeated.unwrap_or_else(|_| {
+            let text = format!("no answer within {} s", RECOVERY_STEP_TIMEOUT.as_secs());
+            Err(Failure::new(FailureKind::Timeout, text).at(&self.endpoint.shown()))
+        })
+    }
+
+    async fn repeat_unbounded(
+        &self,
+        request: &Message,
+        headers: &SessionHeaders,
+    ) -> Result<(Message, Option<http::HeaderValue>), Failure> {
+        let mut reply = self
+            .endpoint
+            .post(request.bytes().clone(), headers, None)
+            .await?;
+        if !reply.status().is_success() {
+            return Err(reply.into_failure().await);
+        }
+        let session = reply.session_id();
+        let no_answer = reply.invalid("no answer", b"");
+        let mut context = Context {
+            generation: self.session.snapshot().generation + u64::from(headers.session.is_none()),
+            replayed: request.id(),
+            ..Context::default()
+        };
+        if reply.content() == Content::Events {
+            let mut stream = reply.into_events(bytes::Bytes::new());
+            while context.replay_answer.is_none() {
+                match stream.buffered() {
+                    Some(item) => self.receive_item(item, &mut context).await,
+                    None if stream.wait().await? => {}
+                    None => break,
+                }
+            }
+        } else if let Body::Whole(body) = reply.read().await? {
+            let _ = self.receive(body, &mut context).await;
+        }
+        context
+            .replay_answer
+            .map(|answer| (answer, session))
+            .ok_or(no_answer)
+    }
+}

@@ -1,0 +1,200 @@
+//! What happens to a line from stdin.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+
+use super::Bridge;
+use super::ledger::Refused;
+use super::order;
+use crate::error::{Failure, FailureKind};
+use crate::jsonrpc::{
+    INVALID_REQUEST, Id, Invalid, Kind, Message, PARSE_ERROR, Source, batch, member, salvage,
+};
+use crate::limits::{MAX_LOGGED_TEXT, MAX_REQUESTS_IN_FLIGHT};
+use crate::platform::Signals;
+use crate::stdio::lines::Line;
+use crate::stdio::queue::Receiver;
+
+/// Why the bridge stops reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The client closed our stdin.
+    EndOfInput,
+    /// The process was asked to end.
+    Signal,
+    /// The client closed our stdout.
+    OutputClosed,
+}
+
+/// Takes lines until there is a reason to stop.
+pub(super) async fn route(
+    bridge: &Arc<Bridge>,
+    lines: &mut Receiver<Line>,
+    signals: &mut Signals,
+) -> Reason {
+    let closed = bridge.outbox.closed();
+    tokio::pin!(closed);
+    loop {
+        let line = tokio::select! {
+            biased;
+            _ = signals.recv() => return Reason::Signal,
+            () = &mut closed => return Reason::OutputClosed,
+            line = lines.recv() => line,
+        };
+        let Some(line) = line else {
+            return Reason::EndOfInput;
+        };
+        let taking = bridge.take(line.value);
+        tokio::pin!(taking);
+        tokio::select! {
+            biased;
+            () = &mut taking => {}
+            () = &mut closed => return Reason::OutputClosed,
+            _ = signals.recv() => {
+                // A line that was begun is taken to its end: there may be requests in it.
+                let _ = tokio::time::timeout(bridge.settings.drain_timeout, taking).await;
+                return Reason::Signal;
+            }
+        }
+    }
+}
+
+impl Bridge {
+    async fn take(self: &Arc<Self>, line: Line) {
+        match line {
+            Line::TooLong { prefix } => {
+                let limit = self.settings.max_message;
+                let text = format!(
+                    "a message of the client is over {limit} bytes; raise --max-message-size"
+                );
+                tracing::warn!("{text}");
+                let failure = Failure::new(FailureKind::TooLarge, text);
+                let id = salvage::salvage_id(&prefix).unwrap_or(Id::NULL);
+                self.to_client(failure.response(&id)).await;
+            }
+            Line::Text(text) if batch::is_batch(&text) => match batch::split(&text) {
+                Ok(members) => {
+                    for member in members {
+                        self.take_message(member).await;
+                    }
+                }
+                Err(invalid) => self.reject(&text, invalid).await,
+            },
+            Line::Text(text) => self.take_message(text).await,
+        }
+    }
+
+    async fn take_message(self: &Arc<Self>, text: Bytes) {
+        let message = match Message::parse(text.clone(), Source::Client) {
+            Ok(message) => message,
+            Err(invalid) => return self.reject(&text, invalid).await,
+        };
+        match message.kind() {
+            Kind::Request { .. } => self.take_request(message).await,
+            Kind::Notification { .. } => {
+                self.take_delivery(message, order::Kind::Notification).await
+            }
+            Kind::Response { .. } => self.take_delivery(message, order::Kind::Response).await,
+        }
+    }
+
+    /// Answers what is no message; it is never forwarded.
+    async fn reject(&self, text: &[u8], invalid: Invalid) {
+        let (code, id) = match &invalid {
+            Invalid::Json(_) => (PARSE_ERROR, salvage::salvage_id(text)),
+            Invalid::Shape { id, .. } => (INVALID_REQUEST, id.clone()),
+        };
+        let explanation = self.redactor.clean(&invalid.to_string(), MAX_LOGGED_TEXT);
+        tracing::warn!("a line from the client is {explanation}");
+        let message = crate::secret::truncate(&explanation, crate::limits::MAX_ERROR_MESSAGE);
+        self.to_client(member::error_response(
+            &id.unwrap_or(Id::NULL),
+            code,
+            &message,
+            None,
+        ))
+        .await;
+    }
+
+    async fn take_request(self: &Arc<Self>, message: Message) {
+        let Kind::Request { id, method } = message.kind() else {
+            return;
+        };
+        let ticket = match self.ledger.open(id, method) {
+            Ok(ticket) => ticket,
+            Err(Refused::Duplicate) => {
+                let text = "a request with this id has not been answered yet";
+                tracing::warn!("{text}: {}", self.redactor.clean(&id.to_string(), 60));
+                let response = member::error_response(id, INVALID_REQUEST, text, None);
+                return self.to_client(response).await;
+            }
+            Err(Refused::Full) => {
+                let text = format!(
+                    "{MAX_REQUESTS_IN_FLIGHT} requests are unanswered already; wait for answers before sending more"
+                );
+                let response = Failure::new(FailureKind::Overloaded, text).response(id);
+                return self.to_client(response).await;
+            }
+        };
+        let initialize = message.method() == Some("initialize");
+        let place = self.order.enter(if initialize {
+            order::Kind::Initialize
+        } else {
+            order::Kind::Request
+        });
+        let bridge = self.clone();
+        tokio::spawn(async move {
+            let work = AssertUnwindSafe(bridge.exchange(ticket.clone(), message, place));
+            let panicked = work.catch_unwind().await.is_err();
+            // Nothing is left open by a defect.
+            if ticket.is_open() {
+                let text = if panicked {
+                    "the bridge failed; please report this with -vv"
+                } else {
+                    "the request was given up"
+                };
+                bridge
+                    .ledger
+                    .fail(&ticket, &Failure::new(FailureKind::Internal, text))
+                    .await;
+            }
+        });
+    }
+
+    /// Takes a notification or response; waits while too many are on their way.
+    async fn take_delivery(self: &Arc<Self>, message: Message, kind: order::Kind) {
+        let Ok(permit) = self.deliveries.clone().acquire_owned().await else {
+            return;
+        };
+        let place = self.order.enter(kind);
+        let bridge = self.clone();
+        tokio::spawn(async move {
+            let _permit = permit;
+            bridge.deliver(message, place).await;
+        });
+    }
+
+    /// Answers the requests of a line that was read but will not be sent any more. Returns how many
+    /// there were.
+    pub(super) async fn turn_away(&self, line: Line, failure: &Failure) -> usize {
+        let Line::Text(text) = line else { return 0 };
+        let members = if batch::is_batch(&text) {
+            batch::split(&text).unwrap_or_default()
+        } else {
+            vec![text]
+        };
+        let mut count = 0;
+        for member in members {
+            if let Ok(message) = Message::parse(member, Source::Client)
+                && let Kind::Request { id, .. } = message.kind()
+            {
+                self.to_client(failure.response(id)).await;
+                count += 1;
+            }
+        }
+        count
+    }
+}

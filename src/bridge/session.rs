@@ -1,0 +1,330 @@
+//! What a session is: the headers it adds, and what has to be repeated to make it anew.
+//!
+//! *Fresh → Ready → (Lost → Ready …)*. Who sends takes a [`Snapshot`] first and shows it when the
+//! server refused the session: if the session has changed since, there is nothing to do but to send
+//! again, and if making a new one failed since, the failure is shared.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use tokio::sync::{RwLock, RwLockWriteGuard};
+
+use crate::error::Failure;
+use crate::jsonrpc::{Message, member};
+use crate::limits::MAX_SUBSCRIPTIONS;
+use crate::transport::SessionHeaders;
+
+/// The session of one bridge with its server.
+#[derive(Debug, Default)]
+pub struct Session {
+    /// Held for writing while a new session is made, so that senders wait.
+    gate: RwLock<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Counts sessions; 0 before the first.
+    generation: u64,
+    /// Counts attempts to make a new session.
+    attempts: u64,
+    /// Why the last attempt failed, until one succeeds.
+    lost: Option<Failure>,
+    headers: SessionHeaders,
+    handshake: Handshake,
+}
+
+/// What a new session is made of.
+#[derive(Clone, Debug, Default)]
+pub struct Handshake {
+    /// The client's `initialize` request.
+    pub initialize: Option<Message>,
+    /// The client's `notifications/initialized`, once sent.
+    pub initialized: Option<Bytes>,
+    /// The last `logging/setLevel` request.
+    pub log_level: Option<Message>,
+    /// The last `resources/subscribe` request of each resource still subscribed to.
+    pub subscriptions: BTreeMap<String, Message>,
+    /// The notifications that the server declared it may send when a list changes.
+    pub list_changed: Vec<&'static str>,
+}
+
+/// The session at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Which session.
+    pub generation: u64,
+    /// Its headers.
+    pub headers: SessionHeaders,
+    /// Whether it is known to be lost.
+    pub lost: bool,
+    attempts: u64,
+}
+
+/// What has happened since a snapshot was taken.
+#[derive(Debug)]
+pub enum Since {
+    /// Nothing: the session is still the refused one.
+    Nothing,
+    /// There is a newer session.
+    Renewed,
+    /// A newer attempt failed.
+    Failed(Failure),
+}
+
+impl Session {
+    /// The session, once nobody is making a new one.
+    pub async fn current(&self) -> Snapshot {
+        let _open = self.gate.read().await;
+        self.snapshot()
+    }
+
+    /// The session at this moment.
+    pub fn snapshot(&self) -> Snapshot {
+        let state = self.state();
+        Snapshot {
+            generation: state.generation,
+            headers: state.headers.clone(),
+            lost: state.lost.is_some(),
+            attempts: state.attempts,
+        }
+    }
+
+    /// Makes senders wait. Taken by whoever makes a new session.
+    pub async fn close_gate(&self) -> RwLockWriteGuard<'_, ()> {
+        self.gate.write().await
+    }
+
+    /// What has happened since `earlier`.
+    pub fn since(&self, earlier: &Snapshot) -> Since {
+        let state = self.state();
+        match &state.lost {
+            Some(failure) if state.attempts > earlier.attempts => Since::Failed(failure.clone()),
+            _ if state.generation > earlier.generation => Since::Renewed,
+            _ => Since::Nothing,
+        }
+    }
+
+    /// A handshake of the client begins: whatever was before is no longer wanted. Returns the
+    /// headers of the session that it leaves behind, if there was one.
+    pub fn begin(&self, initialize: &Message) -> Option<SessionHeaders> {
+        let mut state = self.state();
+        state.handshake = Handshake {
+            initialize: Some(initialize.clone()),
+            ..Handshake::default()
+        };
+        state.lost = None;
+        let left = std::mem::take(&mut state.headers);
+        left.session.is_some().then_some(left)
+    }
+
+    /// The server has answered `initialize` with `result` (the whole response) and, in the header
+    /// section that came with it, `session`.
+    pub fn establish(&self, response: &Message, session: Option<HeaderValue>) -> Snapshot {
+        let declared = |capability: &str| {
+            member::is_true(
+                response.bytes(),
+                &["result", "capabilities", capability, "listChanged"],
+            )
+        };
+        let list_changed = [
+            ("tools", "notifications/tools/list_changed"),
+            ("prompts", "notifications/prompts/list_changed"),
+            ("resources", "notifications/resources/list_changed"),
+        ];
+        let version = member::lookup_string(response.bytes(), &["result", "protocolVersion"]);
+        {
+            let mut state = self.state();
+            state.generation += 1;
+            state.lost = None;
+            state.headers = SessionHeaders {
+                session,
+                version: version.and_then(|version| HeaderValue::try_from(version).ok()),
+            };
+            state.handshake.list_changed = list_changed
+                .into_iter()
+                .filter(|(name, _)| declared(name))
+                .map(|(_, method)| method)
+                .collect();
+        }
+        self.snapshot()
+    }
+
+    /// An attempt to make a new session begins.
+    pub fn attempt(&self) -> Handshake {
+        let mut state = self.state();
+        state.attempts += 1;
+        state.handshake.clone()
+    }
+
+    /// The attempt failed.
+    pub fn failed(&self, failure: &Failure) {
+        self.state().lost = Some(failure.clone());
+    }
+
+    /// Remembers what of a message must be repeated in a new session.
+    pub fn remember(&self, message: &Message) {
+        let uri = || member::lookup_string(message.bytes(), &["params", "uri"]);
+        match message.method() {
+            Some("notifications/initialized") => {
+                self.state().handshake.initialized = Some(message.bytes().clone());
+            }
+            Some("logging/setLevel") => self.state().handshake.log_level = Some(message.clone()),
+            Some("resources/subscribe") => {
+                if let Some(uri) = uri() {
+                    let mut state = self.state();
+                    let subscriptions = &mut state.handshake.subscriptions;
+                    if subscriptions.len() < MAX_SUBSCRIPTIONS || subscriptions.contains_key(&uri) {
+                        subscriptions.insert(uri, message.clone());
+                    }
+                }
+            }
+            Some("resources/unsubscribe") => {
+                if let Some(uri) = uri() {
+                    self.state().handshake.subscriptions.remove(&uri);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a refusal with `status` and `body` of a request that carried a session id means that the
+/// server no longer knows the session.
+///
+/// The specification says 404; real servers also say 400 with a text about the session. A JSON-RPC
+/// error for the request itself, about something else, is the server's answer.
+pub fn means_lost(status: u16, body: &[u8], request: Option<&Message>) -> bool {
+    let said = member::lookup_string(body, &["error", "message"])
+        .unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(1024)]).into_owned())
+        .to_ascii_lowercase();
+    let about_session = said.contains("session") || said.contains("not initialized");
+    match status {
+        404 => {
+            let answered = request.and_then(Message::id).is_some_and(|id| {
+                member::lookup(body, &["id"]).is_some_and(|raw| raw.as_bytes() == &id.raw()[..])
+            });
+            about_session || !answered
+        }
+        400 => about_session,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::FailureKind;
+    use crate::jsonrpc::Source;
+
+    fn message(text: &str) -> Message {
+        Message::parse(Bytes::copy_from_slice(text.as_bytes()), Source::Client).unwrap()
+    }
+
+    #[test]
+    fn lost_sessions_are_recognised() {
+        let call = message(r#"{"jsonrpc":"2.0","id":7,"method":"tools/call"}"#);
+        for (status, body, lost) in [
+            (404, "", true),
+            (404, "Not Found", true),
+            (
+                404,
+                r#"{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":7}"#,
+                true,
+            ),
+            (
+                404,
+                r#"{"jsonrpc":"2.0","error":{"code":-32601,"message":"Unknown method"},"id":7}"#,
+                false,
+            ),
+            (
+                404,
+                r#"{"jsonrpc":"2.0","error":{"code":-32601,"message":"Unknown method"},"id":null}"#,
+                true,
+            ),
+            (
+                400,
+                r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: No valid session ID provided"},"id":null}"#,
+                true,
+            ),
+            (
+                400,
+                r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: Server not initialized"},"id":null}"#,
+                true,
+            ),
+            (400, "Invalid or missing session ID", true),
+            (
+                400,
+                r#"{"error":{"message":"Unsupported protocol version"}}"#,
+                false,
+            ),
+            (401, "session", false),
+            (403, "session", false),
+            (500, "session", false),
+        ] {
+            assert_eq!(
+                means_lost(status, body.as_bytes(), Some(&call)),
+                lost,
+                "{status} {body}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_handshake_collects_what_a_new_session_needs() {
+        let session = Session::default();
+        assert!(
+            session
+                .begin(&message(
+                    r#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#
+                ))
+                .is_none()
+        );
+        let answer = message(
+            r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"prompts":{"listChanged":false},"resources":{}}}}"#,
+        );
+        let snapshot = session.establish(&answer, Some(HeaderValue::from_static("s-1")));
+        assert_eq!(snapshot.generation, 1);
+        assert_eq!(snapshot.headers.version.as_ref().unwrap(), "2025-06-18");
+        for text in [
+            r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+            r#"{"jsonrpc":"2.0","id":2,"method":"logging/setLevel","params":{"level":"debug"}}"#,
+            r#"{"jsonrpc":"2.0","id":3,"method":"resources/subscribe","params":{"uri":"a:/1"}}"#,
+            r#"{"jsonrpc":"2.0","id":4,"method":"resources/subscribe","params":{"uri":"a:/2"}}"#,
+            r#"{"jsonrpc":"2.0","id":5,"method":"resources/unsubscribe","params":{"uri":"a:/1"}}"#,
+        ] {
+            session.remember(&message(text));
+        }
+        let handshake = session.attempt();
+        assert!(handshake.initialized.is_some() && handshake.log_level.is_some());
+        assert_eq!(handshake.subscriptions.keys().collect::<Vec<_>>(), ["a:/2"]);
+        assert_eq!(handshake.list_changed, ["notifications/tools/list_changed"]);
+        let again = session.begin(&message(
+            r#"{"jsonrpc":"2.0","id":9,"method":"initialize"}"#,
+        ));
+        assert_eq!(again.unwrap().session.unwrap(), "s-1");
+        assert_eq!(session.snapshot().headers, SessionHeaders::default());
+    }
+
+    #[test]
+    fn losers_share_one_outcome() {
+        let session = Session::default();
+        let refused = session.snapshot();
+        assert!(matches!(session.since(&refused), Since::Nothing));
+        session.attempt();
+        session.failed(&Failure::new(FailureKind::Connect, "down"));
+        assert!(matches!(session.since(&refused), Since::Failed(_)));
+        let later = session.snapshot();
+        assert!(later.lost && matches!(session.since(&later), Since::Nothing));
+        session.attempt();
+        session.establish(&message(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), None);
+        assert!(matches!(session.since(&refused), Since::Renewed));
+        assert!(matches!(session.since(&later), Since::Renewed));
+    }
+}

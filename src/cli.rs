@@ -1,0 +1,143 @@
+//! What can be typed: clap types only, without behaviour. [`crate::config`] gives them meaning.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::limits;
+
+/// A bridge between stdio MCP clients and remote MCP servers.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  mcp-tether https://mcp.example.com/mcp
+  mcp-tether https://mcp.example.com/mcp --header 'Authorization: Bearer ${TOKEN}'
+  mcp-tether demo
+
+In a client's configuration:
+  { \"mcpServers\": { \"example\": { \"command\": \"mcp-tether\", \"args\": [\"https://mcp.example.com/mcp\"] } } }
+
+Exit codes: 0 all answered, 1 usage, 6 requests left unanswered by the server, 7 stdout closed,
+128+n ended at once by a second signal."
+)]
+pub struct Cli {
+    /// A command, in place of the bridge.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The bridge's arguments.
+    #[command(flatten)]
+    pub bridge: BridgeArgs,
+}
+
+/// Commands other than the bridge.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve a small MCP server on loopback to try the bridge with
+    #[cfg(feature = "demo")]
+    Demo(DemoArgs),
+}
+
+/// Arguments of `mcp-tether demo`.
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Port on 127.0.0.1; 0 takes any free one
+    #[arg(long, default_value_t = crate::demo::DEFAULT_PORT)]
+    pub port: u16,
+    /// Misbehave on purpose (repeatable): drop-streams, close-streams, forget-sessions=N,
+    /// unavailable=N, no-get, json-only
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<crate::demo::Fault>,
+}
+
+/// Arguments of the bridge.
+#[derive(Debug, Args)]
+pub struct BridgeArgs {
+    /// The MCP endpoint to connect to (https, or http on this machine)
+    #[arg(required = true)]
+    pub url: Option<String>,
+
+    /// A header for every request, as "Name: value" or "Name:value" (repeatable). ${VARIABLE} is
+    /// replaced by that environment variable
+    #[arg(
+        short = 'H',
+        long = "header",
+        value_name = "NAME: VALUE",
+        help_heading = "Connection"
+    )]
+    pub header: Vec<String>,
+
+    /// Allow http:// to other machines: everything is readable on the way
+    #[arg(long, help_heading = "Connection")]
+    pub allow_http: bool,
+
+    /// Limit for establishing a connection, TLS included
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "10s",
+        help_heading = "Connection"
+    )]
+    pub connect_timeout: String,
+
+    /// Connect by IPv4 only
+    #[arg(long, help_heading = "Connection")]
+    pub ipv4: bool,
+
+    /// Do not keep cookies that the server sets
+    #[arg(long, help_heading = "Connection")]
+    pub no_cookies: bool,
+
+    /// PEM file with further trusted certificate authorities (repeatable)
+    #[arg(long, value_name = "FILE", help_heading = "Connection")]
+    pub ca_cert: Vec<PathBuf>,
+
+    /// PEM file with a client certificate, for servers that ask for one
+    #[arg(long, value_name = "FILE", help_heading = "Connection")]
+    pub client_cert: Option<PathBuf>,
+
+    /// PEM file with its private key; may be left out if it is in the same file
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "client_cert",
+        help_heading = "Connection"
+    )]
+    pub client_key: Option<PathBuf>,
+
+    /// Largest message in either direction, in bytes, KiB, MiB or GiB
+    #[arg(long, value_name = "SIZE", default_value_t = format!("{}MiB", limits::MAX_MESSAGE_SIZE >> 20), help_heading = "Limits")]
+    pub max_message_size: String,
+
+    /// How long requests in flight may take after stdin has ended
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "5s",
+        help_heading = "Limits"
+    )]
+    pub drain_timeout: String,
+
+    /// How long a response stream that is being resumed may make no progress
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "5m",
+        help_heading = "Limits"
+    )]
+    pub resume_timeout: String,
+
+    /// Say more on stderr; twice for everything
+    #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Logging")]
+    pub verbose: u8,
+
+    /// Append the log to a file as well
+    #[arg(long, value_name = "FILE", help_heading = "Logging")]
+    pub log_file: Option<PathBuf>,
+}

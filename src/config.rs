@@ -1,0 +1,235 @@
+//! From what was typed to what is meant: every value checked before anything is sent.
+//!
+//! * [`headers`]: `--header`, with environment variables.
+//! * [`values`]: sizes and durations.
+//!
+//! The only reader of environment variables.
+
+pub mod headers;
+pub mod values;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use crate::bridge::Settings;
+use crate::cli::BridgeArgs;
+use crate::http::client::{self, is_loopback};
+use crate::limits::MAX_LOGGED_TEXT;
+use crate::secret::{Redactor, Secret, shown};
+
+/// A bridge, ready to be started.
+#[derive(Debug)]
+pub struct Config {
+    /// The endpoint, without user information.
+    pub url: Url,
+    /// Headers of every request.
+    pub headers: HeaderMap,
+    /// How to connect.
+    pub connection: client::Settings,
+    /// How to relay.
+    pub bridge: Settings,
+    /// Knows every secret that was configured.
+    pub redactor: Arc<Redactor>,
+}
+
+/// What is wrong with the configuration. The text names the flag or variable and never a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The URL.
+    #[error("{0}")]
+    Url(String),
+    /// A header.
+    #[error("--header {0}")]
+    Header(#[from] headers::HeaderError),
+    /// A size or duration.
+    #[error("{flag}: {reason}")]
+    Value {
+        /// Which.
+        flag: &'static str,
+        /// Why.
+        reason: values::ValueError,
+    },
+}
+
+impl Config {
+    /// Resolves the arguments against the environment.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn resolve(
+        args: &BridgeArgs,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Config, ConfigError> {
+        let typed = args.url.as_deref().unwrap_or_default();
+        let mut secrets = Vec::new();
+        let mut headers = headers::parse(&args.header, env, &mut secrets)?;
+        let mut url = parse_url(typed, args.allow_http)?;
+        if let Some(basic) = take_user_info(&mut url, &mut secrets) {
+            headers.entry(AUTHORIZATION).or_insert(basic);
+        }
+        secrets.extend(
+            url.query_pairs()
+                .map(|(_, value)| Secret::new(value.into_owned())),
+        );
+        let size = |flag, text: &str| {
+            values::size(text).map_err(|reason| ConfigError::Value { flag, reason })
+        };
+        let duration = |flag, text: &str| {
+            values::duration(text).map_err(|reason| ConfigError::Value { flag, reason })
+        };
+        let ambient = ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"];
+        Ok(Config {
+            connection: client::Settings {
+                connect_timeout: duration("--connect-timeout", &args.connect_timeout)?,
+                ca_certs: args.ca_cert.clone(),
+                ambient_ca_certs: ambient
+                    .iter()
+                    .filter_map(|name| env(name))
+                    .filter(|v| !v.is_empty())
+                    .map(PathBuf::from)
+                    .collect(),
+                client_cert: args.client_cert.clone().map(|cert| {
+                    let key = args.client_key.clone().unwrap_or_else(|| cert.clone());
+                    (cert, key)
+                }),
+                ipv4: args.ipv4,
+                cookies: !args.no_cookies,
+            },
+            bridge: Settings {
+                max_message: size("--max-message-size", &args.max_message_size)?,
+                drain_timeout: duration("--drain-timeout", &args.drain_timeout)?,
+                resume_timeout: duration("--resume-timeout", &args.resume_timeout)?,
+            },
+            url,
+            headers,
+            redactor: Arc::new(Redactor::new(secrets)),
+        })
+    }
+}
+
+fn parse_url(typed: &str, allow_http: bool) -> Result<Url, ConfigError> {
+    let wrong = |text: String| Err(ConfigError::Url(text));
+    if typed.contains("${") {
+        return wrong(format!(
+            "the URL {} contains a placeholder that was not filled in",
+            quoted(typed)
+        ));
+    }
+    let Ok(mut url) = Url::parse(typed) else {
+        return wrong(format!(
+            "{} is not a URL; it should look like https://mcp.example.com/mcp",
+            quoted(typed)
+        ));
+    };
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return wrong(format!("{} is not an http or https URL", quoted(typed)));
+    }
+    if url.scheme() == "http" && !allow_http && !is_loopback(&url) {
+        return wrong(format!(
+            "{} is not encrypted; use https, or --allow-http if you trust everything between here and there",
+            shown(&url)
+        ));
+    }
+    url.set_fragment(None);
+    Ok(url)
+}
+
+/// Harmless to show: what is before a query, without user information.
+fn quoted(typed: &str) -> String {
+    let text = typed.split(['?', '#']).next().unwrap_or_default();
+    let text = text.rsplit('@').next().unwrap_or_default();
+    format!("\"{}\"", Redactor::default().clean(text, MAX_LOGGED_TEXT))
+}
+
+/// `user:password@` becomes a Basic credential (RFC 7617), because it would be sent nowhere else.
+fn take_user_info(url: &mut Url, secrets: &mut Vec<Secret>) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let (user, password) = (
+        decode(url.username()),
+        decode(url.password().unwrap_or_default()),
+    );
+    let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+    // Setting these fails only for URLs without a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
+    value.set_sensitive(true);
+    secrets.extend([
+        Secret::new(password),
+        Secret::new(format!("Basic {encoded}")),
+    ]);
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn resolve(args: &[&str]) -> Result<Config, ConfigError> {
+        let cli = Cli::parse_from([&["mcp-tether"], args].concat());
+        Config::resolve(&cli.bridge, &|name| {
+            (name == "TOKEN").then(|| "fake-token".into())
+        })
+    }
+
+    #[test]
+    fn urls() {
+        for url in [
+            "https://h.example/mcp",
+            "http://localhost:1/mcp",
+            "http://[::1]:1/",
+        ] {
+            assert!(resolve(&[url]).is_ok(), "{url}");
+        }
+        assert!(resolve(&["http://h.example/", "--allow-http"]).is_ok());
+        for (url, text) in [
+            ("http://h.example/mcp", "--allow-http"),
+            ("h.example/mcp", "not a URL"),
+            ("ftp://h.example/", "not an http"),
+            ("${user_config.url}", "placeholder"),
+            ("https://", "not a URL"),
+        ] {
+            let error = resolve(&[url]).unwrap_err().to_string();
+            assert!(error.contains(text), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn user_information_becomes_a_header_and_stays_secret() {
+        let config = resolve(&["https://me:p%40ssword-1@h.example/mcp?key=query-secret"]).unwrap();
+        assert_eq!(
+            config.url.as_str(),
+            "https://h.example/mcp?key=query-secret"
+        );
+        assert_eq!(config.headers[AUTHORIZATION], "Basic bWU6cEBzc3dvcmQtMQ==");
+        let text = config
+            .redactor
+            .clean("p@ssword-1 bWU6cEBzc3dvcmQtMQ== query-secret", 100);
+        assert_eq!(text, "[redacted] [redacted] [redacted]");
+        assert!(!format!("{:?}", config.headers).contains("bWU6"));
+    }
+
+    #[test]
+    fn wrong_values_name_their_flag() {
+        for (flag, value) in [
+            ("--max-message-size", "x"),
+            ("--drain-timeout", "-1s"),
+            ("--connect-timeout", "5 parsecs"),
+        ] {
+            let error = resolve(&["https://h.example/", &format!("{flag}={value}")]).unwrap_err();
+            assert!(error.to_string().starts_with(flag), "{error}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What can go wrong with one message, in words for the reader, and as a JSON-RPC error.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::json;
+
+use crate::jsonrpc::{Id, member};
+use crate::limits::MAX_ERROR_MESSAGE;
+use crate::secret::truncate;
+
+/// The families of failures. Each has a name for programs and a code for JSON-RPC.
+///
+/// The codes lie outside -32768 to -32000, which JSON-RPC reserves, so that they can never be
+/// mistaken for an error of the server or of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The host name could not be resolved.
+    Dns,
+    /// No connection to the host, or it broke before the request was sent.
+    Connect,
+    /// The TLS handshake failed.
+    Tls,
+    /// Something that has a limit took longer.
+    Timeout,
+    /// An HTTP status that is an error and none of the following.
+    HttpStatus,
+    /// 401 or 403.
+    Unauthorized,
+    /// 429 or 503.
+    RateLimited,
+    /// A redirect that is not followed.
+    Redirect,
+    /// A successful response that is not an answer.
+    InvalidResponse,
+    /// The connection or stream ended before the answer, and it cannot be resumed.
+    StreamLost,
+    /// Resuming the stream was tried and failed.
+    ResumeFailed,
+    /// The server forgot the session and a new one could not be made, or did not help.
+    SessionLost,
+    /// A message over the size limit.
+    TooLarge,
+    /// Too many requests at once.
+    Overloaded,
+    /// The bridge is ending.
+    ShuttingDown,
+    /// A defect of the bridge.
+    Internal,
+}
+
+impl FailureKind {
+    /// The `kind` in the error's `data`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            FailureKind::Dns => "dns",
+            FailureKind::Connect => "connect",
+            FailureKind::Tls => "tls",
+            FailureKind::Timeout => "timeout",
+            FailureKind::HttpStatus => "http_status",
+            FailureKind::Unauthorized => "unauthorized",
+            FailureKind::RateLimited => "rate_limited",
+            FailureKind::Redirect => "redirect",
+            FailureKind::InvalidResponse => "invalid_response",
+            FailureKind::StreamLost => "stream_lost",
+            FailureKind::ResumeFailed => "resume_failed",
+            FailureKind::SessionLost => "session_lost",
+            FailureKind::TooLarge => "too_large",
+            FailureKind::Overloaded => "overloaded",
+            FailureKind::ShuttingDown => "shutting_down",
+            FailureKind::Internal => "internal",
+        }
+    }
+
+    /// The `code` of the error.
+    pub const fn code(self) -> i32 {
+        match self {
+            FailureKind::Dns => -31001,
+            FailureKind::Connect => -31002,
+            FailureKind::Tls => -31003,
+            FailureKind::Timeout => -31004,
+            FailureKind::HttpStatus => -31010,
+            FailureKind::Unauthorized => -31011,
+            FailureKind::RateLimited => -31012,
+            FailureKind::Redirect => -31013,
+            FailureKind::InvalidResponse => -31020,
+            FailureKind::StreamLost => -31021,
+            FailureKind::ResumeFailed => -31022,
+            FailureKind::SessionLost => -31023,
+            FailureKind::TooLarge => -31030,
+            FailureKind::Overloaded => -31031,
+            FailureKind::ShuttingDown => -31040,
+            FailureKind::Internal => -31050,
+        }
+    }
+}
+
+/// One failure: what happened, to which host, and the next step.
+///
+/// The text holds no secret and no control character: foreign text goes through
+/// [`Redactor::clean`](crate::secret::Redactor::clean) before it comes here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The family.
+    pub kind: FailureKind,
+    /// Cause and next step. What is shown is cut to [`MAX_ERROR_MESSAGE`] characters.
+    pub message: String,
+    /// The HTTP status, where there was one.
+    pub status: Option<u16>,
+    /// Origin and path of the server, where it was about a server.
+    pub url: Option<String>,
+    /// How long the server asked to wait.
+    pub retry_after: Option<Duration>,
+    /// Whether the request certainly never reached the server.
+    pub unsent: bool,
+}
+
+impl std::error::Error for Failure {}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Failure {
+    /// A failure that is not about an HTTP response.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Failure {
+        let message = message.into();
+        Failure {
+            kind,
+            message,
+            status: None,
+            url: None,
+            retry_after: None,
+            unsent: false,
+        }
+    }
+
+    /// The same failure with the server's address, as [`crate::secret::shown`] gives it.
+    pub fn at(mut self, url: &str) -> Failure {
+        self.url = Some(url.to_owned());
+        self
+    }
+
+    /// The same failure with an HTTP status.
+    pub fn with_status(mut self, status: u16) -> Failure {
+        self.status = Some(status);
+        self
+    }
+
+    /// The JSON-RPC error response for request `id`.
+    pub fn response(&self, id: &Id) -> Bytes {
+        let mut data = json!({ "kind": self.kind.name() });
+        if let Some(status) = self.status {
+            data["status"] = json!(status);
+        }
+        if let Some(url) = &self.url {
+            data["url"] = json!(url);
+        }
+        if let Some(wait) = self.retry_after {
+            data["retryAfter"] = json!(wait.as_secs());
+        }
+        let message = truncate(&self.message, MAX_ERROR_MESSAGE);
+        member::error_response(id, self.kind.code(), &message, Some(&data))
+    }
+}
+
+/// Exit codes of the process, the same for all commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitCode {
+    /// 0: everything was answered.
+    Success,
+    /// 1: the command line or configuration is wrong, or something unexpected failed.
+    Usage,
+    /// 6: the bridge ended while requests were unanswered by the server; they got an error of ours.
+    Unanswered,
+    /// 7: the client closed our stdout.
+    OutputClosed,
+    /// 128 + the signal's number: a second signal ended the process at once.
+    Signal(i32),
+}
+
+impl ExitCode {
+    /// The number that the process ends with.
+    pub fn code(self) -> i32 {
+        match self {
+            ExitCode::Success => 0,
+            ExitCode::Usage => 1,
+            ExitCode::Unanswered => 6,
+            ExitCode::OutputClosed => 7,
+            ExitCode::Signal(number) => 128 + number,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_not_reserved() {
+        use FailureKind::*;
+        let all = [
+            Dns,
+            Connect,
+            Tls,
+            Timeout,
+            HttpStatus,
+            Unauthorized,
+            RateLimited,
+            Redirect,
+            InvalidResponse,
+            StreamLost,
+            ResumeFailed,
+            SessionLost,
+            TooLarge,
+            Overloaded,
+            ShuttingDown,
+            Internal,
+        ];
+        for (i, kind) in all.iter().enumerate() {
+            assert!(!(-32768..=-32000).contains(&kind.code()));
+            assert!(
+                all[i + 1..]
+                    .iter()
+                    .all(|k| k.code() != kind.code() && k.name() != kind.name())
+            );
+        }
+    }
+
+    #[test]
+    fn the_response_carries_what_is_known() {
+        let mut failure = Failure::new(FailureKind::RateLimited, "x".repeat(300))
+            .with_status(503)
+            .at("http://h/p");
+        failure.retry_after = Some(Duration::from_secs(30));
+        let value: serde_json::Value =
+            serde_json::from_slice(&failure.response(&Id::NULL)).unwrap();
+        assert_eq!(value["error"]["code"], -31012);
+        assert_eq!(
+            value["error"]["message"].as_str().unwrap().chars().count(),
+            MAX_ERROR_MESSAGE
+        );
+        assert_eq!(
+            value["error"]["data"],
+            json!({"kind": "rate_limited", "status": 503, "url": "http://h/p", "retryAfter": 30})
+        );
+    }
+}

@@ -1,0 +1,201 @@
+//! Building the client: trust, identity, proxies, timeouts.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Certificate, ClientBuilder, Identity, redirect};
+use url::{Host, Url};
+
+use super::cookies::BoundedJar;
+use crate::limits::{IDLE_CONNECTION, KEEP_ALIVE, MAX_IDLE_CONNECTIONS, UNACKNOWLEDGED};
+
+/// What a person can set about connections.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Limit for a connection, TLS included.
+    pub connect_timeout: Duration,
+    /// PEM files with further trusted roots; each must exist.
+    pub ca_certs: Vec<PathBuf>,
+    /// PEM files named by the environment; one that cannot be read is passed over, as other
+    /// programs do that read the same variables.
+    pub ambient_ca_certs: Vec<PathBuf>,
+    /// PEM files with the client certificate and its key (which may be the same file).
+    pub client_cert: Option<(PathBuf, PathBuf)>,
+    /// Use IPv4 only.
+    pub ipv4: bool,
+    /// Keep cookies.
+    pub cookies: bool,
+}
+
+/// Why there can be no client.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A file named on the command line cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file named on the command line holds nothing usable.
+    #[error("{} holds no usable PEM {what}: {reason}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// `certificate` or `private key`.
+        what: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The TLS library refused.
+    #[error(
+        "TLS cannot be set up: {0}; if this system has no CA certificates, install them or use --ca-cert"
+    )]
+    Tls(String),
+}
+
+/// Makes `ring` the cryptography of every TLS connection of this process.
+pub fn install_crypto_provider() {
+    // It fails only if one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A client for `target`.
+pub(super) fn build(settings: &Settings, target: &Url) -> Result<reqwest::Client, SetupError> {
+    let mut builder = ClientBuilder::new()
+        .user_agent(concat!("mcp-tether/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .connect_timeout(settings.connect_timeout)
+        .pool_idle_timeout(IDLE_CONNECTION)
+        .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
+        .tcp_nodelay(true)
+        .tcp_keepalive(KEEP_ALIVE)
+        .tcp_keepalive_interval(KEEP_ALIVE / 3)
+        .tcp_keepalive_retries(3)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .http2_keep_alive_timeout(UNACKNOWLEDGED)
+        .http2_keep_alive_while_idle(true);
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    {
+        builder = builder.tcp_user_timeout(UNACKNOWLEDGED);
+    }
+    if settings.cookies {
+        builder = builder.cookie_provider(Arc::new(BoundedJar::default()));
+    }
+    if settings.ipv4 {
+        builder = builder.local_address(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    }
+    // What a proxy would reach as "localhost" is another machine.
+    if is_loopback(target) {
+        builder = builder.no_proxy();
+    }
+    let mut extra = Vec::new();
+    for path in &settings.ca_certs {
+        extra.extend(certificates(path)?);
+    }
+    for path in &settings.ambient_ca_certs {
+        match certificates(path) {
+            Ok(found) => extra.extend(found),
+            Err(error) => tracing::warn!("{error}"),
+        }
+    }
+    if target.scheme() == "http" && is_loopback(target) && extra.is_empty() {
+        // No TLS will be spoken; reading the system's roots takes most of the time to start.
+        builder = builder.tls_certs_only([]);
+    } else if !extra.is_empty() {
+        builder = builder.tls_certs_merge(extra);
+    }
+    if let Some((cert, key)) = &settings.client_cert {
+        builder = builder.identity(identity(cert, key)?);
+    }
+    builder
+        .build()
+        .map_err(|error| SetupError::Tls(super::explain::chain(&error)))
+}
+
+/// Whether a URL names this machine.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => {
+            address.is_loopback() || address.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback())
+        }
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        None => false,
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, SetupError> {
+    fs::read(path).map_err(|source| SetupError::Unreadable {
+        path: path.into(),
+        source,
+    })
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, SetupError> {
+    let unusable = |reason: String| SetupError::Unusable {
+        path: path.into(),
+        what: "certificate",
+        reason,
+    };
+    let found = Certificate::from_pem_bundle(&read(path)?)
+        .map_err(|e| unusable(super::explain::chain(&e)))?;
+    if found.is_empty() {
+        return Err(unusable("there is none in it".into()));
+    }
+    Ok(found)
+}
+
+fn identity(cert: &Path, key: &Path) -> Result<Identity, SetupError> {
+    let mut pem = read(cert)?;
+    if key != cert {
+        pem.push(b'\n');
+        pem.extend(read(key)?);
+    }
+    let unusable = |reason: String| SetupError::Unusable {
+        path: key.into(),
+        what: "private key",
+        reason,
+    };
+    if pem.windows(9).any(|w| w == b"ENCRYPTED") {
+        return Err(unusable(
+            "it is encrypted; decrypt it first, for example with `openssl pkey`".into(),
+        ));
+    }
+    Identity::from_pem(&pem).map_err(|error| unusable(super::explain::chain(&error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_names() {
+        for url in [
+            "http://localhost/",
+            "http://LOCALHOST.:1/",
+            "http://a.localhost/",
+            "http://127.9.9.9/",
+            "http://[::1]:8/",
+            "http://[::ffff:127.0.0.1]/",
+        ] {
+            assert!(is_loopback(&Url::parse(url).unwrap()), "{url}");
+        }
+        for url in [
+            "http://localhost.example/",
+            "http://10.0.0.1/",
+            "http://[::2]/",
+            "http://0.0.0.0/",
+        ] {
+            assert!(!is_loopback(&Url::parse(url).unwrap()), "{url}");
+        }
+    }
+}

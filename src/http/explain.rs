@@ -1,0 +1,113 @@
+//! Errors of the layers below in words: what happened, to which host, and the next step.
+
+use std::error::Error;
+use std::io;
+
+use url::Url;
+
+use crate::error::{Failure, FailureKind};
+use crate::limits::MAX_ERROR_MESSAGE;
+use crate::secret::{Redactor, shown};
+
+/// A request that got no response.
+pub(super) fn connection(error: &reqwest::Error, url: &Url, redactor: &Redactor) -> Failure {
+    let host = url.host_str().unwrap_or("the server");
+    let cause = redactor.clean(&root(error), MAX_ERROR_MESSAGE / 2);
+    let tls = find::<rustls::Error>(error).is_some();
+    let (kind, text) = if error.is_timeout() && error.is_connect() {
+        (
+            FailureKind::Timeout,
+            format!(
+                "no connection to {host} within the connect timeout; check the network, or raise --connect-timeout"
+            ),
+        )
+    } else if error.is_timeout() {
+        (
+            FailureKind::Timeout,
+            format!("{host} did not answer in time"),
+        )
+    } else if tls {
+        (
+            FailureKind::Tls,
+            format!("TLS with {host} failed: {cause}; for a private CA use --ca-cert FILE"),
+        )
+    } else if chain(error).contains("dns error") {
+        (
+            FailureKind::Dns,
+            format!("cannot resolve {host}: {cause}; check the URL and the network"),
+        )
+    } else if error.is_connect() {
+        (
+            FailureKind::Connect,
+            format!("cannot connect to {host}: {cause}; is the server running?"),
+        )
+    } else {
+        (
+            FailureKind::StreamLost,
+            format!("{host} closed the connection before answering: {cause}"),
+        )
+    };
+    Failure::new(kind, text).at(&shown(url))
+}
+
+/// A response body that broke off.
+pub(super) fn body(error: &reqwest::Error, redactor: &Redactor) -> Failure {
+    let cause = redactor.clean(&root(error), MAX_ERROR_MESSAGE / 2);
+    if error.is_decode() {
+        return Failure::new(
+            FailureKind::InvalidResponse,
+            format!("the response cannot be read: {cause}"),
+        );
+    }
+    Failure::new(
+        FailureKind::StreamLost,
+        format!("the connection broke during the response: {cause}"),
+    )
+}
+
+/// The whole chain of causes in one line.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let next = cause.to_string();
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// The innermost cause, which is the one that says something.
+fn root(error: &dyn Error) -> String {
+    let mut last = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    // An I/O error hides its inner error from `source`.
+    let text = last.to_string();
+    text.split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Looks for an error of one type along the chain, inside I/O errors too.
+fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(current) = next {
+        if let Some(found) = current.downcast_ref::<T>() {
+            return Some(found);
+        }
+        let inner = current
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        if let Some(found) = inner.and_then(|inner| find::<T>(inner)) {
+            return Some(found);
+        }
+        next = current.source();
+    }
+    None
+}

@@ -1,0 +1,119 @@
+//! Every bound on foreign input and on waiting, with its reason.
+//!
+//! Values that a person can change have their flag named here; the rest are fixed. Nothing in the
+//! bridge grows or waits without one of these.
+
+use std::time::Duration;
+
+/// Largest message, in bytes, on stdin, in a JSON body or in one SSE event (`--max-message-size`).
+pub const MAX_MESSAGE_SIZE: usize = 64 << 20;
+
+/// How much of an over-long stdin line is kept, in bytes, to find the id that its error is for.
+pub const SALVAGE_PREFIX: usize = 1 << 10;
+
+/// Members that one JSON-RPC batch may have. 2025-03-26 names no limit; real batches are tiny.
+pub const MAX_BATCH: usize = 10_000;
+
+/// Client requests that may be unanswered at once. Each may hold a socket, so that this also keeps
+/// a runaway client from using up the file descriptors.
+pub const MAX_REQUESTS_IN_FLIGHT: usize = 1024;
+
+/// Client notifications and responses that may be on their way at once; stdin waits beyond that.
+pub const MAX_NOTIFICATIONS_IN_FLIGHT: usize = 64;
+
+/// Server requests whose session is remembered so that a late answer never reaches a new session.
+pub const MAX_SERVER_REQUESTS: usize = 1024;
+
+/// Resource subscriptions that are repeated after a lost session.
+pub const MAX_SUBSCRIPTIONS: usize = 1024;
+
+/// Bytes of messages read from stdin that wait for the router. One message may exceed it alone.
+pub const STDIN_QUEUE_BYTES: usize = 1 << 20;
+
+/// Bytes of messages that wait for stdout; beyond it the network is not read.
+/// One message may exceed it alone.
+pub const STDOUT_QUEUE_BYTES: usize = 1 << 20;
+
+/// Messages in each of the two stdio queues.
+pub const STDIO_QUEUE_MESSAGES: usize = 4096;
+
+/// Bytes of an error response that are read to explain it.
+pub const MAX_ERROR_BODY: usize = 64 << 10;
+
+/// Characters in the `message` of an error that we make: what a client shows in one place.
+pub const MAX_ERROR_MESSAGE: usize = 200;
+
+/// Bytes of a `Mcp-Session-Id` or of an SSE event id. Longer ones are not kept, because they would
+/// be sent back as a header with every request.
+pub const MAX_HEADER_TOKEN: usize = 4 << 10;
+
+/// Cookies kept for the server, in bytes of the `Cookie` header that they make.
+pub const MAX_COOKIE_HEADER: usize = 16 << 10;
+
+/// Redirects followed for one request.
+pub const MAX_REDIRECTS: usize = 5;
+
+/// Connections kept open without a request. Idle ones are cheap, and as many as a burst needed
+/// are likely to be needed again.
+pub const MAX_IDLE_CONNECTIONS: usize = 128;
+
+/// How long a connection is kept without a request: below the 60 s of common load balancers.
+pub const IDLE_CONNECTION: Duration = Duration::from_secs(55);
+
+/// Establishing a connection, TLS included (`--connect-timeout`).
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Silence on a connection before the operating system or HTTP/2 asks whether the peer is alive.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// How long sent bytes, or a keep-alive question, may go unacknowledged before the connection
+/// counts as dead. A machine that wakes up finds out within this time.
+pub const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
+/// The answer to `initialize`. Common clients give up after 60 s; ours must come before that.
+pub const INITIALIZE_TIMEOUT: Duration = Duration::from_secs(50);
+
+/// The HTTP status of a notification or response: later messages stop waiting for it after this.
+pub const BARRIER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The response headers of the standalone GET: later messages stop waiting for it after this.
+pub const LISTEN_HEAD_START: Duration = Duration::from_millis(500);
+
+/// One step of a re-initialisation (`initialize`, `initialized`, state): as long as a server start.
+pub const RECOVERY_STEP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A response stream that makes no progress while it is being resumed (`--resume-timeout`).
+pub const RESUME_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Bounds of the server's `retry` field: below is a hot loop, above is as good as never.
+pub const RETRY_MIN: Duration = Duration::from_millis(100);
+/// See [`RETRY_MIN`].
+pub const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// First and longest pause between reconnections when the server names none.
+pub const BACKOFF_FIRST: Duration = Duration::from_secs(1);
+/// See [`BACKOFF_FIRST`].
+pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
+
+/// Longest `Retry-After` that is waited out; a longer one is reported to the client.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
+
+/// How long a response stream may stay open after its answer has arrived.
+pub const LINGER: Duration = Duration::from_secs(10);
+
+/// Requests in flight at the end of stdin, or at a signal, may finish within this
+/// (`--drain-timeout`).
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The `DELETE` that ends the session.
+pub const DELETE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Writing what is still queued for stdout and the log at the very end.
+pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Log lines that wait for stderr; further ones are counted and dropped, because a client that
+/// does not read our stderr must not stop the bridge.
+pub const LOG_QUEUE_LINES: usize = 1024;
+
+/// Characters of one foreign text in a log line.
+pub const MAX_LOGGED_TEXT: usize = 300;

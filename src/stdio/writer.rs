@@ -1,0 +1,203 @@
+//! The thread that writes stdout: one message a line, and nothing else.
+
+use std::io::{self, Write};
+use std::thread;
+
+use bytes::Bytes;
+use tokio::sync::{oneshot, watch};
+
+use super::queue::{self, Queued, Receiver, Room, Sender};
+use crate::jsonrpc::framing::one_line;
+use crate::limits::STDOUT_QUEUE_BYTES;
+
+/// Small messages are gathered up to this many bytes into one write.
+const GATHERED: usize = 64 << 10;
+
+/// Messages taken from the queue at once.
+const TAKEN: usize = 256;
+
+enum Item {
+    Message(Bytes),
+    /// Answered when everything before it has been written.
+    Flush(oneshot::Sender<()>),
+}
+
+/// The way to stdout. Clones share one queue and one thread.
+#[derive(Clone)]
+pub struct Outbox {
+    queue: Sender<Item>,
+    closed: watch::Receiver<bool>,
+}
+
+/// A message that has room in the queue.
+pub struct Reserved<'a> {
+    line: Bytes,
+    room: Room<'a, Item>,
+}
+
+impl Reserved<'_> {
+    /// Sends it.
+    pub fn send(self) {
+        self.room.put(Item::Message(self.line));
+    }
+}
+
+/// stdout was closed by the client.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OutputClosed;
+
+impl Outbox {
+    /// Starts the thread that writes to `output`.
+    ///
+    /// # Errors
+    /// If the operating system gives no thread.
+    pub fn spawn(output: impl Write + Send + 'static) -> io::Result<Outbox> {
+        let (queue, receiver) = queue::queue(STDOUT_QUEUE_BYTES);
+        let (closing, closed) = watch::channel(false);
+        thread::Builder::new()
+            .name("stdout".into())
+            .spawn(move || {
+                if write_all(output, receiver).is_err() {
+                    closing.send_replace(true);
+                }
+            })?;
+        Ok(Outbox { queue, closed })
+    }
+
+    /// Queues a message, which must be valid JSON, as one line. Waits while the client does not
+    /// read.
+    ///
+    /// # Errors
+    /// [`OutputClosed`] if nobody reads any more.
+    pub async fn send(&self, message: Bytes) -> Result<(), OutputClosed> {
+        self.reserve(message).await.map(Reserved::send)
+    }
+
+    /// Waits for room for a message, which must be valid JSON, without sending it yet: what is
+    /// decided after the wait happens in one step with the sending.
+    ///
+    /// # Errors
+    /// [`OutputClosed`] if nobody reads any more.
+    pub async fn reserve(&self, message: Bytes) -> Result<Reserved<'_>, OutputClosed> {
+        let line = one_line(message);
+        let room = self
+            .queue
+            .reserve(line.len())
+            .await
+            .map_err(|_| OutputClosed)?;
+        Ok(Reserved { line, room })
+    }
+
+    /// Waits until everything queued so far has been written.
+    ///
+    /// # Errors
+    /// [`OutputClosed`] if nobody reads any more.
+    pub async fn flush(&self) -> Result<(), OutputClosed> {
+        let (done, written) = oneshot::channel();
+        self.queue
+            .send(Item::Flush(done), 1)
+            .await
+            .map_err(|_| OutputClosed)?;
+        written.await.map_err(|_| OutputClosed)
+    }
+
+    /// Returns when a write has failed.
+    pub async fn closed(&self) {
+        let mut closed = self.closed.clone();
+        if closed.wait_for(|closed| *closed).await.is_err() {
+            // The thread ended without an error: that is the end of the process.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn write_all(mut output: impl Write, mut receiver: Receiver<Item>) -> io::Result<()> {
+    let mut taken: Vec<Queued<Item>> = Vec::with_capacity(TAKEN);
+    let mut gathered: Vec<u8> = Vec::with_capacity(GATHERED);
+    while receiver.blocking_recv_many(&mut taken, TAKEN) > 0 {
+        for queued in taken.drain(..) {
+            match queued.value {
+                Item::Message(ref line) if line.len() >= GATHERED => {
+                    output.write_all(&gathered)?;
+                    gathered.clear();
+                    output.write_all(line)?;
+                    gathered.push(b'\n');
+                }
+                Item::Message(ref line) => {
+                    if gathered.len() + line.len() >= GATHERED {
+                        output.write_all(&gathered)?;
+                        gathered.clear();
+                    }
+                    gathered.extend_from_slice(line);
+                    gathered.push(b'\n');
+                }
+                Item::Flush(done) => {
+                    output.write_all(&gathered)?;
+                    gathered.clear();
+                    output.flush()?;
+                    // Nobody waits any more when the process is in a hurry to end.
+                    let _ = done.send(());
+                }
+            }
+        }
+        output.write_all(&gathered)?;
+        gathered.clear();
+        output.flush()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Broken;
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn order_is_kept_between_small_and_large() {
+        let output = Shared::default();
+        let outbox = Outbox::spawn(output.clone()).unwrap();
+        let large = format!("\"{}\"", "x".repeat(GATHERED));
+        for message in ["1", &large, "2", "{\n}", &large, "3"] {
+            outbox
+                .send(Bytes::copy_from_slice(message.as_bytes()))
+                .await
+                .unwrap();
+        }
+        outbox.flush().await.unwrap();
+        let written = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(written, format!("1\n{large}\n2\n{{ }}\n{large}\n3\n"));
+    }
+
+    #[tokio::test]
+    async fn a_broken_pipe_is_reported() {
+        let outbox = Outbox::spawn(Broken).unwrap();
+        outbox.send(Bytes::from_static(b"1")).await.unwrap();
+        outbox.closed().await;
+        assert_eq!(outbox.flush().await, Err(OutputClosed));
+    }
+}

@@ -1,0 +1,22 @@
+//! Carrying a message to a remote endpoint, and what comes back
+//! (2025-11-25, basic/transports, "Streamable HTTP").
+//!
+//! * [`endpoint`]: POST, GET and DELETE with the headers the specification demands.
+//! * [`reply`]: telling what a response is, and reading a JSON body.
+//! * [`stream`]: one connection's events.
+//! * [`sse`]: decoding them (pure).
+//! * [`backoff`]: how long to wait before connecting again (pure).
+//! * [`status`]: HTTP statuses as failures.
+//!
+//! Knows nothing of requests and answers: matching them is the bridge's work.
+
+pub mod backoff;
+pub mod endpoint;
+pub mod reply;
+pub mod sse;
+pub mod status;
+pub mod stream;
+
+pub use endpoint::{Endpoint, SessionHeaders};
+pub use reply::{Content, Reply};
+pub use stream::EventStream;

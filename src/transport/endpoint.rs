@@ -1,0 +1,196 @@
+//! POST, GET and DELETE to an MCP endpoint.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue, Method};
+use url::Url;
+
+use super::reply::Reply;
+use crate::error::Failure;
+use crate::http::{Http, OnSent, Request};
+use crate::limits::MAX_HEADER_TOKEN;
+use crate::secret::Redactor;
+
+/// The session a request belongs to.
+pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+/// The revision that was negotiated.
+pub const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// The cursor of a stream that is resumed.
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+const BOTH: &str = "application/json, text/event-stream";
+const EVENTS: &str = "text/event-stream";
+
+/// What a session adds to every request after `initialize`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionHeaders {
+    /// `Mcp-Session-Id`, where the server uses sessions.
+    pub session: Option<HeaderValue>,
+    /// `MCP-Protocol-Version`, once negotiated.
+    pub version: Option<HeaderValue>,
+}
+
+/// A Streamable HTTP endpoint.
+#[derive(Debug)]
+pub struct Endpoint {
+    http: Http,
+    url: Url,
+    custom: HeaderMap,
+    accept_both: HeaderValue,
+    accept_events: HeaderValue,
+    max_message: usize,
+    redactor: Arc<Redactor>,
+}
+
+impl Endpoint {
+    /// An endpoint at `url`. `custom` headers go with every request; its `Accept` is added to ours,
+    /// never put in its place, because the specification demands ours.
+    pub fn new(
+        http: Http,
+        url: Url,
+        mut custom: HeaderMap,
+        max_message: usize,
+        redactor: Arc<Redactor>,
+    ) -> Endpoint {
+        let theirs = custom.remove(ACCEPT);
+        let accept = |ours: &'static str| {
+            let joined = theirs.as_ref().and_then(|theirs| {
+                HeaderValue::from_bytes(&[ours.as_bytes(), b", ", theirs.as_bytes()].concat()).ok()
+            });
+            joined.unwrap_or(HeaderValue::from_static(ours))
+        };
+        let (accept_both, accept_events) = (accept(BOTH), accept(EVENTS));
+        Endpoint {
+            http,
+            url,
+            custom,
+            accept_both,
+            accept_events,
+            max_message,
+            redactor,
+        }
+    }
+
+    /// Sends one message.
+    ///
+    /// # Errors
+    /// If no response came; every status is the caller's.
+    pub async fn post(
+        &self,
+        message: Bytes,
+        session: &SessionHeaders,
+        on_sent: Option<OnSent>,
+    ) -> Result<Reply, Failure> {
+        let mut headers = self.headers(session);
+        headers.insert(ACCEPT, self.accept_both.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.send(Method::POST, headers, Some(message), on_sent)
+            .await
+    }
+
+    /// Opens an event stream: the standalone one, or with the cursor of a broken one, that.
+    ///
+    /// # Errors
+    /// If no response came; every status is the caller's.
+    pub async fn get(
+        &self,
+        session: &SessionHeaders,
+        last_event_id: &[u8],
+    ) -> Result<Reply, Failure> {
+        let mut headers = self.headers(session);
+        headers.insert(ACCEPT, self.accept_events.clone());
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // A compressing proxy would hold events back until it has enough of them.
+        headers
+            .entry(ACCEPT_ENCODING)
+            .or_insert(HeaderValue::from_static("identity"));
+        if !last_event_id.is_empty()
+            && let Ok(cursor) = HeaderValue::from_bytes(last_event_id)
+        {
+            headers.insert(LAST_EVENT_ID, cursor);
+        }
+        self.send(Method::GET, headers, None, None).await
+    }
+
+    /// Ends the session.
+    ///
+    /// # Errors
+    /// If no response came; every status is the caller's.
+    pub async fn delete(&self, session: &SessionHeaders) -> Result<Reply, Failure> {
+        self.send(Method::DELETE, self.headers(session), None, None)
+            .await
+    }
+
+    /// The largest message, in bytes.
+    pub fn max_message(&self) -> usize {
+        self.max_message
+    }
+
+    /// The server's address, as it may be shown.
+    pub fn shown(&self) -> String {
+        crate::secret::shown(&self.url)
+    }
+
+    fn headers(&self, session: &SessionHeaders) -> HeaderMap {
+        let mut headers = self.custom.clone();
+        if let Some(id) = &session.session {
+            headers.insert(SESSION_ID, id.clone());
+        }
+        if let Some(version) = &session.version {
+            headers.insert(PROTOCOL_VERSION, version.clone());
+        }
+        headers
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        headers: HeaderMap,
+        body: Option<Bytes>,
+        on_sent: Option<OnSent>,
+    ) -> Result<Reply, Failure> {
+        let request = Request {
+            method,
+            url: &self.url,
+            headers,
+            body,
+            on_sent,
+        };
+        let response = self.http.send(request).await?;
+        Ok(Reply::new(
+            response,
+            self.max_message,
+            self.redactor.clone(),
+        ))
+    }
+}
+
+/// Checks a session id: visible ASCII (2025-11-25, basic/transports, "Session Management").
+pub fn valid_session_id(value: &HeaderValue) -> bool {
+    let bytes = value.as_bytes();
+    !bytes.is_empty()
+        && bytes.len() <= MAX_HEADER_TOKEN
+        && bytes.iter().all(|b| (0x21..=0x7e).contains(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn session_ids_are_visible_ascii() {
+        let value = |bytes: &[u8]| HeaderValue::from_bytes(bytes).unwrap();
+        assert!(valid_session_id(&value(b"!abc~")));
+        for bad in [
+            &b""[..],
+            b"a b",
+            b"a\tb",
+            b"a\xe4b",
+            &[b'x'; MAX_HEADER_TOKEN + 1],
+        ] {
+            assert!(!valid_session_id(&value(bad)), "{bad:?}");
+        }
+    }
+}

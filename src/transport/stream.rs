@@ -1,0 +1,74 @@
+//! The events of one connection.
+
+use bytes::Bytes;
+
+use super::sse::{Decoder, Item};
+use crate::error::Failure;
+use crate::http::Response;
+use crate::limits::MAX_HEADER_TOKEN;
+
+/// An open event stream.
+#[derive(Debug)]
+pub struct EventStream {
+    response: Response,
+    decoder: Decoder,
+}
+
+impl EventStream {
+    pub(super) fn new(response: Response, max_message: usize, last_event_id: Bytes) -> EventStream {
+        EventStream {
+            response,
+            decoder: Decoder::resuming(max_message, last_event_id),
+        }
+    }
+
+    /// The next item that is already here, without waiting.
+    pub fn buffered(&mut self) -> Option<Item> {
+        self.decoder.next_item()
+    }
+
+    /// Waits for more of the body. `false` at its end. Safe to drop while it waits. Take every
+    /// [`EventStream::buffered`] item before.
+    ///
+    /// # Errors
+    /// If the connection breaks.
+    pub async fn wait(&mut self) -> Result<bool, Failure> {
+        match self.response.piece().await? {
+            Some(piece) => {
+                self.decoder.feed(piece);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// The data of a last event whose blank line never came.
+    pub fn finish(&mut self) -> Option<Bytes> {
+        self.decoder.finish()
+    }
+
+    /// The cursor: the last event id, empty if there is none or if it cannot be sent back.
+    pub fn cursor(&self) -> Bytes {
+        let id = self.decoder.last_event_id();
+        if id.len() > MAX_HEADER_TOKEN {
+            Bytes::new()
+        } else {
+            id.clone()
+        }
+    }
+
+    /// The server's last `retry` field, in milliseconds.
+    pub fn retry(&self) -> Option<u64> {
+        self.decoder.retry()
+    }
+
+    /// Grows with every event and every new id.
+    pub fn progress(&self) -> u64 {
+        self.decoder.progress()
+    }
+
+    /// The address that answered, as it may be shown.
+    pub fn shown(&self) -> &str {
+        self.response.shown()
+    }
+}
