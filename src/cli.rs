@@ -50,6 +50,9 @@ pub struct DemoArgs {
     /// Port on 127.0.0.1; 0 takes any free one
     #[arg(long, default_value_t = crate::demo::DEFAULT_PORT)]
     pub port: u16,
+    /// Start the server, a bridge in front of it and a small client, show what they say, and end
+    #[arg(long = "try")]
+    pub try_out: bool,
     /// Misbehave on purpose (repeatable): drop-streams, close-streams, forget-sessions=N,
     /// unavailable=N, no-get, json-only
     #[arg(long, value_name = "FAULT")]
@@ -65,12 +68,7 @@ pub struct BridgeArgs {
 
     /// A header for every request, as "Name: value" or "Name:value" (repeatable). ${VARIABLE} is
     /// replaced by that environment variable
-    #[arg(
-        short = 'H',
-        long = "header",
-        value_name = "NAME: VALUE",
-        help_heading = "Connection"
-    )]
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", help_heading = "Connection")]
     pub header: Vec<String>,
 
     /// Allow http:// to other machines: everything is readable on the way
@@ -78,12 +76,7 @@ pub struct BridgeArgs {
     pub allow_http: bool,
 
     /// Limit for establishing a connection, TLS included
-    #[arg(
-        long,
-        value_name = "DURATION",
-        default_value = "10s",
-        help_heading = "Connection"
-    )]
+    #[arg(long, value_name = "DURATION", default_value = "10s", help_heading = "Connection")]
     pub connect_timeout: String,
 
     /// Connect by IPv4 only
@@ -103,12 +96,7 @@ pub struct BridgeArgs {
     pub client_cert: Option<PathBuf>,
 
     /// PEM file with its private key; may be left out if it is in the same file
-    #[arg(
-        long,
-        value_name = "FILE",
-        requires = "client_cert",
-        help_heading = "Connection"
-    )]
+    #[arg(long, value_name = "FILE", requires = "client_cert", help_heading = "Connection")]
     pub client_key: Option<PathBuf>,
 
     /// Largest message in either direction, in bytes, KiB, MiB or GiB
@@ -116,21 +104,11 @@ pub struct BridgeArgs {
     pub max_message_size: String,
 
     /// How long requests in flight may take after stdin has ended
-    #[arg(
-        long,
-        value_name = "DURATION",
-        default_value = "5s",
-        help_heading = "Limits"
-    )]
+    #[arg(long, value_name = "DURATION", default_value = "5s", help_heading = "Limits")]
     pub drain_timeout: String,
 
     /// How long a response stream that is being resumed may make no progress
-    #[arg(
-        long,
-        value_name = "DURATION",
-        default_value = "5m",
-        help_heading = "Limits"
-    )]
+    #[arg(long, value_name = "DURATION", default_value = "5m", help_heading = "Limits")]
     pub resume_timeout: String,
 
     /// Say more on stderr; twice for everything

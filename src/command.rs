@@ -1,5 +1,8 @@
 //! What a person can ask for. The bridge is the default.
 
+#[cfg(feature = "demo")]
+mod tryout;
+
 use std::io;
 
 use crate::bridge;
@@ -50,6 +53,11 @@ pub async fn run(cli: Cli, log: &mut Option<Log>) -> Result<ExitCode, CommandErr
 
 async fn relay(args: &BridgeArgs, log: &mut Option<Log>) -> Result<ExitCode, CommandError> {
     *log = Some(logging::start(args.verbose, args.log_file.as_deref()).map_err(CommandError::Log)?);
+    std::panic::set_hook(Box::new(|panic| {
+        // Only where: the message could hold anything.
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!("internal error at {place}");
+    }));
     let config = Config::resolve(args, &|name| std::env::var(name).ok())?;
     crate::http::client::install_crypto_provider();
     let http = Http::new(&config.connection, &config.url, config.redactor.clone())?;
@@ -61,22 +69,15 @@ async fn relay(args: &BridgeArgs, log: &mut Option<Log>) -> Result<ExitCode, Com
         config.redactor.clone(),
     );
     let output = platform::stdout()?;
-    Ok(bridge::run(
-        endpoint,
-        config.bridge,
-        config.redactor,
-        io::stdin(),
-        output,
-    )
-    .await?)
+    Ok(bridge::run(endpoint, config.bridge, config.redactor, io::stdin(), output).await?)
 }
 
 #[cfg(feature = "demo")]
 async fn demo(args: crate::cli::DemoArgs) -> Result<ExitCode, CommandError> {
-    let options = crate::demo::DemoOptions {
-        port: args.port,
-        faults: args.fault,
-    };
+    let options = crate::demo::DemoOptions { port: args.port, faults: args.fault };
+    if args.try_out {
+        return tryout::run(crate::demo::DemoOptions { port: 0, ..options }).await;
+    }
     crate::demo::run(options, |_| {}).await?;
     Ok(ExitCode::Success)
 }

@@ -73,10 +73,7 @@ impl Config {
         if let Some(basic) = take_user_info(&mut url, &mut secrets) {
             headers.entry(AUTHORIZATION).or_insert(basic);
         }
-        secrets.extend(
-            url.query_pairs()
-                .map(|(_, value)| Secret::new(value.into_owned())),
-        );
+        secrets.extend(url.query_pairs().map(|(_, value)| Secret::new(value.into_owned())));
         let size = |flag, text: &str| {
             values::size(text).map_err(|reason| ConfigError::Value { flag, reason })
         };
@@ -153,20 +150,14 @@ fn take_user_info(url: &mut Url, secrets: &mut Vec<Secret>) -> Option<HeaderValu
         return None;
     }
     let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let (user, password) = (
-        decode(url.username()),
-        decode(url.password().unwrap_or_default()),
-    );
+    let (user, password) = (decode(url.username()), decode(url.password().unwrap_or_default()));
     let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
     // Setting these fails only for URLs without a host.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
     value.set_sensitive(true);
-    secrets.extend([
-        Secret::new(password),
-        Secret::new(format!("Basic {encoded}")),
-    ]);
+    secrets.extend([Secret::new(password), Secret::new(format!("Basic {encoded}"))]);
     Some(value)
 }
 
@@ -179,18 +170,12 @@ mod tests {
 
     fn resolve(args: &[&str]) -> Result<Config, ConfigError> {
         let cli = Cli::parse_from([&["mcp-tether"], args].concat());
-        Config::resolve(&cli.bridge, &|name| {
-            (name == "TOKEN").then(|| "fake-token".into())
-        })
+        Config::resolve(&cli.bridge, &|name| (name == "TOKEN").then(|| "fake-token".into()))
     }
 
     #[test]
     fn urls() {
-        for url in [
-            "https://h.example/mcp",
-            "http://localhost:1/mcp",
-            "http://[::1]:1/",
-        ] {
+        for url in ["https://h.example/mcp", "http://localhost:1/mcp", "http://[::1]:1/"] {
             assert!(resolve(&[url]).is_ok(), "{url}");
         }
         assert!(resolve(&["http://h.example/", "--allow-http"]).is_ok());
@@ -209,14 +194,9 @@ mod tests {
     #[test]
     fn user_information_becomes_a_header_and_stays_secret() {
         let config = resolve(&["https://me:p%40ssword-1@h.example/mcp?key=query-secret"]).unwrap();
-        assert_eq!(
-            config.url.as_str(),
-            "https://h.example/mcp?key=query-secret"
-        );
+        assert_eq!(config.url.as_str(), "https://h.example/mcp?key=query-secret");
         assert_eq!(config.headers[AUTHORIZATION], "Basic bWU6cEBzc3dvcmQtMQ==");
-        let text = config
-            .redactor
-            .clean("p@ssword-1 bWU6cEBzc3dvcmQtMQ== query-secret", 100);
+        let text = config.redactor.clean("p@ssword-1 bWU6cEBzc3dvcmQtMQ== query-secret", 100);
         assert_eq!(text, "[redacted] [redacted] [redacted]");
         assert!(!format!("{:?}", config.headers).contains("bWU6"));
     }

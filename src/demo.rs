@@ -81,10 +81,7 @@ pub struct DemoOptions {
 
 impl Default for DemoOptions {
     fn default() -> Self {
-        Self {
-            port: DEFAULT_PORT,
-            faults: Vec::new(),
-        }
+        Self { port: DEFAULT_PORT, faults: Vec::new() }
     }
 }
 
@@ -122,9 +119,8 @@ pub async fn run_until(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DemoError> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| DemoError::Listen { address, source })?;
+    let listener =
+        TcpListener::bind(address).await.map_err(|source| DemoError::Listen { address, source })?;
     let address = listener.local_addr().map_err(DemoError::Serve)?;
     let server = Server::new(&options.faults, Limits::default(), Console::stderr());
     server.console.line(&greeting(address, &options.faults));

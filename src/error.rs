@@ -128,14 +128,7 @@ impl Failure {
     /// A failure that is not about an HTTP response.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Failure {
         let message = message.into();
-        Failure {
-            kind,
-            message,
-            status: None,
-            url: None,
-            retry_after: None,
-            unsent: false,
-        }
+        Failure { kind, message, status: None, url: None, retry_after: None, unsent: false }
     }
 
     /// The same failure with the server's address, as [`crate::secret::shown`] gives it.
@@ -223,9 +216,7 @@ mod tests {
         for (i, kind) in all.iter().enumerate() {
             assert!(!(-32768..=-32000).contains(&kind.code()));
             assert!(
-                all[i + 1..]
-                    .iter()
-                    .all(|k| k.code() != kind.code() && k.name() != kind.name())
+                all[i + 1..].iter().all(|k| k.code() != kind.code() && k.name() != kind.name())
             );
         }
     }
@@ -239,10 +230,7 @@ mod tests {
         let value: serde_json::Value =
             serde_json::from_slice(&failure.response(&Id::NULL)).unwrap();
         assert_eq!(value["error"]["code"], -31012);
-        assert_eq!(
-            value["error"]["message"].as_str().unwrap().chars().count(),
-            MAX_ERROR_MESSAGE
-        );
+        assert_eq!(value["error"]["message"].as_str().unwrap().chars().count(), MAX_ERROR_MESSAGE);
         assert_eq!(
             value["error"]["data"],
             json!({"kind": "rate_limited", "status": 503, "url": "http://h/p", "retryAfter": 30})

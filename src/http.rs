@@ -67,11 +67,7 @@ impl Http {
         target: &Url,
         redactor: Arc<Redactor>,
     ) -> Result<Http, SetupError> {
-        Ok(Http {
-            client: client::build(settings, target)?,
-            redactor,
-            moved: Mutex::default(),
-        })
+        Ok(Http { client: client::build(settings, target)?, redactor, moved: Mutex::default() })
     }
 
     /// Sends a request and returns when the response header section has arrived. Redirects are
@@ -80,13 +76,7 @@ impl Http {
     /// # Errors
     /// Everything that keeps a response from coming, as a [`Failure`] with its cause.
     pub async fn send(&self, request: Request<'_>) -> Result<Response, Failure> {
-        let Request {
-            method,
-            url,
-            headers,
-            body,
-            on_sent,
-        } = request;
+        let Request { method, url, headers, body, on_sent } = request;
         let mut url = self.current(url);
         for _ in 0..=MAX_REDIRECTS {
             let mut message = reqwest::Request::new(method.clone(), url.clone());

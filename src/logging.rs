@@ -34,25 +34,18 @@ enum Line {
 /// # Errors
 /// If the file cannot be opened or the system gives no thread.
 pub fn start(verbosity: u8, file: Option<&Path>) -> io::Result<Log> {
-    let file = file
-        .map(|path| OpenOptions::new().append(true).create(true).open(path))
-        .transpose()?;
+    let file =
+        file.map(|path| OpenOptions::new().append(true).create(true).open(path)).transpose()?;
     let (queue, lines) = mpsc::sync_channel(LOG_QUEUE_LINES);
     let dropped = Arc::new(AtomicU64::new(0));
     let counter = dropped.clone();
-    std::thread::Builder::new()
-        .name("log".into())
-        .spawn(move || write(&lines, file, &counter))?;
+    std::thread::Builder::new().name("log".into()).spawn(move || write(&lines, file, &counter))?;
     let level = match verbosity {
         0 => LevelFilter::INFO,
         1 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let layer = Lines {
-        queue: queue.clone(),
-        dropped,
-        verbose: verbosity > 0,
-    };
+    let layer = Lines { queue: queue.clone(), dropped, verbose: verbosity > 0 };
     // It fails only if a log was started before, whose lines then go there.
     let _ = tracing::subscriber::set_global_default(
         tracing_subscriber::registry().with(layer.with_filter(level)),

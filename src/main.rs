@@ -15,11 +15,7 @@ fn main() {
         // `--help` and `--version` come here as well. There is nobody to tell that it cannot be
         // printed.
         let _ = error.print();
-        let code = if error.use_stderr() {
-            ExitCode::Usage
-        } else {
-            ExitCode::Success
-        };
+        let code = if error.use_stderr() { ExitCode::Usage } else { ExitCode::Success };
         std::process::exit(code.code());
     });
     let mut log = None;

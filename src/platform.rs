@@ -52,9 +52,7 @@ impl Signals {
     /// If the operating system refuses.
     pub fn install() -> io::Result<Signals> {
         use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
-        Ok(Signals {
-            windows: (ctrl_c()?, ctrl_break()?, ctrl_close()?),
-        })
+        Ok(Signals { windows: (ctrl_c()?, ctrl_break()?, ctrl_close()?) })
     }
 
     /// Waits for an event and returns the number of the signal it corresponds to.
@@ -75,9 +73,7 @@ impl Signals {
 #[cfg(unix)]
 pub fn stdout() -> io::Result<impl io::Write + Send + 'static> {
     use std::os::fd::AsFd;
-    Ok(std::fs::File::from(
-        io::stdout().as_fd().try_clone_to_owned()?,
-    ))
+    Ok(std::fs::File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
 /// stdout. The standard library's is needed here: it translates for consoles.

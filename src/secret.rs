@@ -74,12 +74,7 @@ impl Redactor {
         }
         kept.retain(|s| s.expose().len() >= SHORTEST_SEARCHED);
         kept.sort_by_key(|s| std::cmp::Reverse(s.expose().len()));
-        Redactor {
-            known: Mutex::new(Known {
-                kept,
-                recent: Default::default(),
-            }),
-        }
+        Redactor { known: Mutex::new(Known { kept, recent: Default::default() }) }
     }
 
     /// Remembers one more secret, such as a session id.
@@ -168,15 +163,11 @@ mod tests {
 
     #[test]
     fn known_secrets_are_replaced_whole_or_in_part() {
-        let redactor = Redactor::new([
-            Secret::new("Bearer fake-token-123".into()),
-            Secret::new("ab".into()),
-        ]);
+        let redactor =
+            Redactor::new([Secret::new("Bearer fake-token-123".into()), Secret::new("ab".into())]);
         redactor.learn(Secret::new("session-77".into()));
-        let text = redactor.clean(
-            "got fake-token-123 and Bearer fake-token-123, session-77 ab",
-            200,
-        );
+        let text =
+            redactor.clean("got fake-token-123 and Bearer fake-token-123, session-77 ab", 200);
         assert_eq!(text, "got [redacted] and [redacted], [redacted] ab");
     }
 
@@ -194,14 +185,8 @@ mod tests {
     #[test]
     fn foreign_text_is_harmless_and_short() {
         let redactor = Redactor::default();
-        assert_eq!(
-            redactor.clean("a\x1b[31m\r\n\u{202e}b", 200),
-            "a\\u{1b}[31m \\u{202e}b"
-        );
-        assert_eq!(
-            redactor.clean(&"x".repeat(50), 10),
-            format!("{}…", "x".repeat(9))
-        );
+        assert_eq!(redactor.clean("a\x1b[31m\r\n\u{202e}b", 200), "a\\u{1b}[31m \\u{202e}b");
+        assert_eq!(redactor.clean(&"x".repeat(50), 10), format!("{}…", "x".repeat(9)));
     }
 
     #[test]

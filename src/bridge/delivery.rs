@@ -32,9 +32,7 @@ impl Bridge {
                 delivery.await
             }
         };
-        let name = self
-            .redactor
-            .clean(message.method().unwrap_or("a response"), 60);
+        let name = self.redactor.clean(message.method().unwrap_or("a response"), 60);
         if let Err(failure) = outcome {
             tracing::warn!("{name} was not delivered: {failure}");
         }
@@ -60,10 +58,8 @@ impl Bridge {
                 continue;
             }
             let on_sent: Option<OnSent> = None;
-            let mut reply = self
-                .endpoint
-                .post(message.bytes().clone(), &snapshot.headers, on_sent)
-                .await?;
+            let mut reply =
+                self.endpoint.post(message.bytes().clone(), &snapshot.headers, on_sent).await?;
             if reply.status().is_success() {
                 return self.taken(message, &snapshot, reply).await;
             }
@@ -102,17 +98,11 @@ impl Bridge {
             // A stream that is slow to open must not hold up the client.
             let _ = timeout(LISTEN_HEAD_START, opened).await;
         }
-        let mut context = Context {
-            generation: snapshot.generation,
-            ..Context::default()
-        };
+        let mut context = Context { generation: snapshot.generation, ..Context::default() };
         if reply.content() == Content::Events {
             let bridge = self.clone();
             tokio::spawn(async move {
-                let mut context = Context {
-                    generation: context.generation,
-                    ..Context::default()
-                };
+                let mut context = Context { generation: context.generation, ..Context::default() };
                 let mut stream = reply.into_events(bytes::Bytes::new());
                 loop {
                     while let Some(item) = stream.buffered() {
@@ -143,11 +133,11 @@ impl Bridge {
     }
 }
 
-/// Whether a message still means something to a session that was made after it was written.
-/// `initialized` is part of making it.
+/// Whether a message still means something to a session that was made after it was written. One
+/// `initialized` is sent when a session is made, but not if the client's first one was refused.
 fn matters_in_a_new_session(message: &Message) -> bool {
     match message.kind() {
-        Kind::Notification { method } => !matches!(&**method, INITIALIZED | CANCELLED),
+        Kind::Notification { method } => &**method != CANCELLED,
         Kind::Request { .. } | Kind::Response { .. } => false,
     }
 }

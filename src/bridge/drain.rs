@@ -37,11 +37,9 @@ pub(super) async fn end(
 }
 
 async fn finish(bridge: &Arc<Bridge>, mut lines: Receiver<Line>) -> ExitCode {
-    let failure = Failure::new(
-        FailureKind::ShuttingDown,
-        "the bridge ended before the server answered",
-    )
-    .at(&bridge.endpoint.shown());
+    let failure =
+        Failure::new(FailureKind::ShuttingDown, "the bridge ended before the server answered")
+            .at(&bridge.endpoint.shown());
     let mut unanswered = 0;
     // Lines that were read before a signal came.
     while let Ok(line) = lines.try_recv() {
@@ -52,9 +50,7 @@ async fn finish(bridge: &Arc<Bridge>, mut lines: Receiver<Line>) -> ExitCode {
         let _delivered = bridge.deliveries.acquire_many(all).await;
         bridge.ledger.empty().await;
     };
-    let drained = timeout(bridge.settings.drain_timeout, in_flight)
-        .await
-        .is_ok();
+    let drained = timeout(bridge.settings.drain_timeout, in_flight).await.is_ok();
     let open = bridge.ledger.count();
     if open > 0 {
         tracing::warn!("ending with {open} requests unanswered");
@@ -66,14 +62,8 @@ async fn finish(bridge: &Arc<Bridge>, mut lines: Receiver<Line>) -> ExitCode {
         bridge.ledger.fail_all(&failure).await;
         let _ = bridge.outbox.flush().await;
     };
-    tokio::join!(timeout(FLUSH_TIMEOUT, output), bridge.end_current_session())
-        .0
-        .ok();
-    if unanswered > 0 {
-        ExitCode::Unanswered
-    } else {
-        ExitCode::Success
-    }
+    tokio::join!(timeout(FLUSH_TIMEOUT, output), bridge.end_current_session()).0.ok();
+    if unanswered > 0 { ExitCode::Unanswered } else { ExitCode::Success }
 }
 
 impl Bridge {

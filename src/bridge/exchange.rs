@@ -52,10 +52,18 @@ impl Bridge {
             OnSent::new(move || place.sent())
         };
         self.session.remember(&message);
-        let failure = if message.method() == Some("initialize") {
-            self.initialize(&ticket, &message, &on_sent).await
-        } else {
-            self.pursue(&ticket, &message, &on_sent).await
+        let work = async {
+            if message.method() == Some("initialize") {
+                self.initialize(&ticket, &message, &on_sent).await
+            } else {
+                self.pursue(&ticket, &message, &on_sent).await
+            }
+        };
+        let failure = tokio::select! {
+            biased;
+            failure = work => failure,
+            // Later messages wait for the answer, not for the end of the stream that brought it.
+            _ = async { ticket.closed().await; place.left(); std::future::pending::<()>().await } => None,
         };
         if let Some(failure) = failure
             && self.ledger.fail(&ticket, &failure).await
@@ -157,11 +165,7 @@ impl Bridge {
         on_sent: &OnSent,
     ) -> Outcome {
         let initialize = message.method() == Some("initialize");
-        let headers = if initialize {
-            SessionHeaders::default()
-        } else {
-            snapshot.headers.clone()
-        };
+        let headers = if initialize { SessionHeaders::default() } else { snapshot.headers.clone() };
         let started = Instant::now();
         let reply = tokio::select! {
             reply = self.endpoint.post(message.bytes().clone(), &headers, Some(on_sent.clone())) => reply,
@@ -184,17 +188,12 @@ impl Bridge {
             ..Context::default()
         };
         let headers = if initialize {
-            SessionHeaders {
-                session: reply.session_id(),
-                version: None,
-            }
+            SessionHeaders { session: reply.session_id(), version: None }
         } else {
             headers
         };
         if !reply.status().is_success() {
-            return self
-                .refused(ticket, message, &headers, reply, &mut context)
-                .await;
+            return self.refused(ticket, message, &headers, reply, &mut context).await;
         }
         match reply.content() {
             Content::Events => self.follow(ticket, &headers, reply, &mut context).await,
@@ -280,16 +279,12 @@ impl Bridge {
         }
         Outcome::Failed(match invalid {
             Some(error) => reply.invalid(
-                &format!(
-                    "the server's answer is {}",
-                    self.redactor.clean(&error.to_string(), 60)
-                ),
+                &format!("the server's answer is {}", self.redactor.clean(&error.to_string(), 60)),
                 &body,
             ),
-            None => reply.invalid(
-                "the server answered another request than the one it was sent",
-                &body,
-            ),
+            None => {
+                reply.invalid("the server answered another request than the one it was sent", &body)
+            }
         })
     }
 

@@ -180,9 +180,10 @@ impl Resumption {
     }
 }
 
-/// Statuses that say nothing about whether the stream can be resumed later.
+/// Statuses that say nothing about whether a stream can be opened later. 409 is what servers say
+/// that have not noticed yet that the connection before is dead.
 pub(super) fn is_passing(status: u16) -> bool {
-    status == 429 || (status >= 500 && status != 501)
+    matches!(status, 408 | 409 | 425 | 429) || (status >= 500 && status != 501)
 }
 
 /// The failure of a stream that ended and has no cursor.

@@ -47,9 +47,8 @@ impl Bridge {
             Item::Event(event) if event.data.is_empty() => {}
             Item::Event(event) => {
                 if let Err(error) = self.receive(event.data, context).await {
-                    let text = self
-                        .redactor
-                        .clean(&error.to_string(), crate::limits::MAX_LOGGED_TEXT);
+                    let text =
+                        self.redactor.clean(&error.to_string(), crate::limits::MAX_LOGGED_TEXT);
                     tracing::warn!("the server sent an event that is {text}");
                     context.invalid = Some(text);
                 }
@@ -102,10 +101,7 @@ impl Bridge {
         let message = Message::parse(payload, Source::Server)?;
         match message.kind() {
             Kind::Response { id, error } => {
-                if context
-                    .replayed
-                    .is_some_and(|replayed| replayed.key() == id.key())
-                {
+                if context.replayed.is_some_and(|replayed| replayed.key() == id.key()) {
                     context.replay_answer = Some(message);
                     return Ok(());
                 }
@@ -156,19 +152,14 @@ impl Bridge {
         tracing::debug!(
             "session {} established, id {}",
             snapshot.generation,
-            if snapshot.headers.session.is_some() {
-                "given"
-            } else {
-                "none"
-            }
+            if snapshot.headers.session.is_some() { "given" } else { "none" }
         );
     }
 
     /// A session id is as good as a password while it lives.
     pub(super) fn learn_session(&self, session: Option<&HeaderValue>) {
         if let Some(id) = session.and_then(|id| id.to_str().ok()) {
-            self.redactor
-                .learn(crate::secret::Secret::new(id.to_owned()));
+            self.redactor.learn(crate::secret::Secret::new(id.to_owned()));
         }
     }
 }

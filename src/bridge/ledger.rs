@@ -91,11 +91,7 @@ impl Ticket {
 impl Ledger {
     /// An empty ledger that writes to `outbox`.
     pub fn new(outbox: Outbox) -> Ledger {
-        Ledger {
-            table: Mutex::default(),
-            emptied: Notify::new(),
-            outbox,
-        }
+        Ledger { table: Mutex::default(), emptied: Notify::new(), outbox }
     }
 
     /// Enters a request.

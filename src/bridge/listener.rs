@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
-use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use super::Bridge;
@@ -23,31 +22,23 @@ const WORTHWHILE: Duration = Duration::from_secs(30);
 /// The one standalone stream of a bridge.
 #[derive(Debug)]
 pub struct Listener {
-    task: Mutex<Option<AbortHandle>>,
+    /// Dropping it tells the task to end at its next wait for the network, so that a message which
+    /// has been received already still reaches the client.
+    stop: Mutex<Option<watch::Sender<()>>>,
     /// The session that has a stream, or one that is being reopened.
     live: watch::Sender<Option<u64>>,
 }
 
 impl Default for Listener {
     fn default() -> Self {
-        Listener {
-            task: Mutex::default(),
-            live: watch::channel(None).0,
-        }
+        Listener { stop: Mutex::default(), live: watch::channel(None).0 }
     }
 }
 
 impl Listener {
     /// Closes the stream.
     pub fn stop(&self) {
-        if let Some(task) = self
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
-            task.abort();
-        }
+        drop(self.stop.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.live.send_replace(None);
     }
 
@@ -67,23 +58,25 @@ impl Bridge {
         let (opened, first_answer) = oneshot::channel();
         self.listener.live.send_replace(Some(snapshot.generation));
         let bridge = self.clone();
-        let task = tokio::spawn(async move {
+        let (stop, stopped) = watch::channel(());
+        *self.listener.stop.lock().unwrap_or_else(PoisonError::into_inner) = Some(stop);
+        tokio::spawn(async move {
             let generation = snapshot.generation;
-            bridge.keep_listening(snapshot, opened).await;
+            bridge.keep_listening(snapshot, opened, stopped).await;
             bridge
                 .listener
                 .live
                 .send_if_modified(|live| live.take_if(|live| *live == generation).is_some());
         });
-        *self
-            .listener
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(task.abort_handle());
         first_answer
     }
 
-    async fn keep_listening(self: &Arc<Self>, snapshot: Snapshot, opened: oneshot::Sender<()>) {
+    async fn keep_listening(
+        self: &Arc<Self>,
+        snapshot: Snapshot,
+        opened: oneshot::Sender<()>,
+        mut stopped: Stopped,
+    ) {
         let mut opened = Some(opened);
         let mut cursor = Bytes::new();
         let mut retry = None;
@@ -91,7 +84,8 @@ impl Bridge {
         let mut ever_open = false;
         let mut complaints = 0_u32;
         loop {
-            let reply = self.endpoint.get(&snapshot.headers, &cursor).await;
+            let get = self.endpoint.get(&snapshot.headers, &cursor);
+            let Some(reply) = unless(&mut stopped, get).await else { return };
             // Nobody may be waiting for the first answer any more.
             let _ = opened.take().map(|opened| opened.send(()));
             let mut asked_to_wait = None;
@@ -100,9 +94,8 @@ impl Bridge {
                     ever_open = true;
                     let since = Instant::now();
                     let mut stream = reply.into_events(cursor.clone());
-                    let messages = self
-                        .relay_standalone(&mut stream, snapshot.generation)
-                        .await;
+                    let messages =
+                        self.relay_standalone(&mut stream, snapshot.generation, &mut stopped).await;
                     cursor = stream.cursor();
                     retry = stream.retry().or(retry);
                     if messages || since.elapsed() >= WORTHWHILE {
@@ -114,10 +107,7 @@ impl Bridge {
                 }
                 Ok(reply) if is_passing(reply.status().as_u16()) => {
                     asked_to_wait = reply.retry_after();
-                    complain(
-                        &mut complaints,
-                        &format!("HTTP {}", reply.status().as_u16()),
-                    );
+                    complain(&mut complaints, &format!("HTTP {}", reply.status().as_u16()));
                     backoff.fruitless();
                 }
                 Ok(reply) => return self.no_stream(reply, snapshot, ever_open).await,
@@ -129,23 +119,28 @@ impl Bridge {
             // The server's wish is a floor, but a stream is not given up for a long one.
             let wish = asked_to_wait
                 .map(|wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-            sleep(backoff.pause(retry.max(wish), random::dice())).await;
+            let pause = sleep(backoff.pause(retry.max(wish), random::dice()));
+            if unless(&mut stopped, pause).await.is_none() {
+                return;
+            }
         }
     }
 
     /// Relays until the connection ends; tells whether a message came.
-    async fn relay_standalone(&self, stream: &mut EventStream, generation: u64) -> bool {
-        let mut context = Context {
-            generation,
-            ..Context::default()
-        };
+    async fn relay_standalone(
+        &self,
+        stream: &mut EventStream,
+        generation: u64,
+        stopped: &mut Stopped,
+    ) -> bool {
+        let mut context = Context { generation, ..Context::default() };
         let mut messages = false;
         loop {
             while let Some(item) = stream.buffered() {
                 messages |= !matches!(&item, crate::transport::sse::Item::Event(event) if event.data.is_empty());
                 self.receive_item(item, &mut context).await;
             }
-            match stream.wait().await {
+            match unless(stopped, stream.wait()).await.unwrap_or(Ok(false)) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(failure) => {
@@ -182,6 +177,19 @@ impl Bridge {
             ),
             _ => tracing::debug!("the server has no standalone stream (HTTP {status})"),
         }
+    }
+}
+
+/// Ends when the listener is to stop.
+type Stopped = watch::Receiver<()>;
+
+/// What `future` gives, or `None` if the listener is to stop before.
+async fn unless<T>(stopped: &mut Stopped, future: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        // Nothing is ever sent: this ends when the sender is dropped.
+        _ = stopped.changed() => None,
+        value = future => Some(value),
     }
 }
 

@@ -66,11 +66,8 @@ impl Queue {
             Kind::Notification => barriers.next().is_none() && unsent.next().is_none(),
             Kind::Response => {
                 // Requests that wait for `initialize` cannot be what this answers.
-                let first_initialize = self
-                    .barriers
-                    .iter()
-                    .find(|(_, initialize)| **initialize)
-                    .map(|(at, _)| *at);
+                let first_initialize =
+                    self.barriers.iter().find(|(_, initialize)| **initialize).map(|(at, _)| *at);
                 let counts = |at: u64| first_initialize.is_none_or(|first| at < first);
                 barriers.all(|(at, initialize)| *initialize || !counts(*at))
                     && unsent.all(|at| !counts(*at))
@@ -91,17 +88,8 @@ pub struct Place {
 impl Order {
     /// Takes the next place.
     pub fn enter(&self, kind: Kind) -> Place {
-        let place = self
-            .0
-            .queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .enter(kind);
-        Place {
-            shared: self.0.clone(),
-            place,
-            kind,
-        }
+        let place = self.0.queue.lock().unwrap_or_else(PoisonError::into_inner).enter(kind);
+        Place { shared: self.0.clone(), place, kind }
     }
 }
 
@@ -124,17 +112,8 @@ impl Place {
         }
     }
 
-    fn with_queue<T>(&self, act: impl FnOnce(&mut Queue) -> T) -> T {
-        act(&mut self
-            .shared
-            .queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
+    /// The message has left for good: nothing waits for it any more.
+    pub fn left(&self) {
         let changed = self.with_queue(|queue| {
             let unsent = queue.unsent.remove(&self.place);
             queue.barriers.remove(&self.place).is_some() || unsent
@@ -142,6 +121,16 @@ impl Drop for Place {
         if changed {
             self.shared.changed.notify_waiters();
         }
+    }
+
+    fn with_queue<T>(&self, act: impl FnOnce(&mut Queue) -> T) -> T {
+        act(&mut self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.left();
     }
 }
 

@@ -88,8 +88,7 @@ impl Bridge {
         };
         let sent = timeout(
             RECOVERY_STEP_TIMEOUT,
-            self.endpoint
-                .post(initialized.clone(), &snapshot.headers, None),
+            self.endpoint.post(initialized.clone(), &snapshot.headers, None),
         );
         match sent.await {
             Ok(Ok(reply)) if reply.status().is_success() => {
@@ -99,11 +98,7 @@ impl Bridge {
             Ok(Err(failure)) => tracing::debug!("initialized: {failure}"),
             Err(_) => tracing::debug!("initialized: no answer"),
         }
-        for request in handshake
-            .log_level
-            .iter()
-            .chain(handshake.subscriptions.values())
-        {
+        for request in handshake.log_level.iter().chain(handshake.subscriptions.values()) {
             if let Err(failure) = self.repeat(request, &snapshot.headers).await {
                 let method = request.method().unwrap_or_default();
                 tracing::warn!("{method} could not be repeated in the new session: {failure}");
@@ -118,11 +113,8 @@ impl Bridge {
         request: &Message,
         headers: &SessionHeaders,
     ) -> Result<(Message, Option<http::HeaderValue>), Failure> {
-        let repeated = timeout(
-            RECOVERY_STEP_TIMEOUT,
-            self.repeat_unbounded(request, headers),
-        )
-        .await;
+        let repeated =
+            timeout(RECOVERY_STEP_TIMEOUT, self.repeat_unbounded(request, headers)).await;
         repeated.unwrap_or_else(|_| {
             let text = format!("no answer within {} s", RECOVERY_STEP_TIMEOUT.as_secs());
             Err(Failure::new(FailureKind::Timeout, text).at(&self.endpoint.shown()))
@@ -134,10 +126,7 @@ impl Bridge {
         request: &Message,
         headers: &SessionHeaders,
     ) -> Result<(Message, Option<http::HeaderValue>), Failure> {
-        let mut reply = self
-            .endpoint
-            .post(request.bytes().clone(), headers, None)
-            .await?;
+        let mut reply = self.endpoint.post(request.bytes().clone(), headers, None).await?;
         if !reply.status().is_success() {
             return Err(reply.into_failure().await);
         }
@@ -160,9 +149,6 @@ impl Bridge {
         } else if let Body::Whole(body) = reply.read().await? {
             let _ = self.receive(body, &mut context).await;
         }
-        context
-            .replay_answer
-            .map(|answer| (answer, session))
-            .ok_or(no_answer)
+        context.replay_answer.map(|answer| (answer, session)).ok_or(no_answer)
     }
 }

@@ -110,13 +110,7 @@ impl Bridge {
         let explanation = self.redactor.clean(&invalid.to_string(), MAX_LOGGED_TEXT);
         tracing::warn!("a line from the client is {explanation}");
         let message = crate::secret::truncate(&explanation, crate::limits::MAX_ERROR_MESSAGE);
-        self.to_client(member::error_response(
-            &id.unwrap_or(Id::NULL),
-            code,
-            &message,
-            None,
-        ))
-        .await;
+        self.to_client(member::error_response(&id.unwrap_or(Id::NULL), code, &message, None)).await;
     }
 
     async fn take_request(self: &Arc<Self>, message: Message) {
@@ -156,10 +150,7 @@ impl Bridge {
                 } else {
                     "the request was given up"
                 };
-                bridge
-                    .ledger
-                    .fail(&ticket, &Failure::new(FailureKind::Internal, text))
-                    .await;
+                bridge.ledger.fail(&ticket, &Failure::new(FailureKind::Internal, text)).await;
             }
         });
     }

@@ -111,10 +111,8 @@ impl Session {
     /// headers of the session that it leaves behind, if there was one.
     pub fn begin(&self, initialize: &Message) -> Option<SessionHeaders> {
         let mut state = self.state();
-        state.handshake = Handshake {
-            initialize: Some(initialize.clone()),
-            ..Handshake::default()
-        };
+        state.handshake =
+            Handshake { initialize: Some(initialize.clone()), ..Handshake::default() };
         state.lost = None;
         let left = std::mem::take(&mut state.headers);
         left.session.is_some().then_some(left)
@@ -259,20 +257,12 @@ mod tests {
                 true,
             ),
             (400, "Invalid or missing session ID", true),
-            (
-                400,
-                r#"{"error":{"message":"Unsupported protocol version"}}"#,
-                false,
-            ),
+            (400, r#"{"error":{"message":"Unsupported protocol version"}}"#, false),
             (401, "session", false),
             (403, "session", false),
             (500, "session", false),
         ] {
-            assert_eq!(
-                means_lost(status, body.as_bytes(), Some(&call)),
-                lost,
-                "{status} {body}"
-            );
+            assert_eq!(means_lost(status, body.as_bytes(), Some(&call)), lost, "{status} {body}");
         }
     }
 
@@ -280,11 +270,7 @@ mod tests {
     fn a_handshake_collects_what_a_new_session_needs() {
         let session = Session::default();
         assert!(
-            session
-                .begin(&message(
-                    r#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#
-                ))
-                .is_none()
+            session.begin(&message(r#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#)).is_none()
         );
         let answer = message(
             r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"prompts":{"listChanged":false},"resources":{}}}}"#,
@@ -305,9 +291,7 @@ mod tests {
         assert!(handshake.initialized.is_some() && handshake.log_level.is_some());
         assert_eq!(handshake.subscriptions.keys().collect::<Vec<_>>(), ["a:/2"]);
         assert_eq!(handshake.list_changed, ["notifications/tools/list_changed"]);
-        let again = session.begin(&message(
-            r#"{"jsonrpc":"2.0","id":9,"method":"initialize"}"#,
-        ));
+        let again = session.begin(&message(r#"{"jsonrpc":"2.0","id":9,"method":"initialize"}"#));
         assert_eq!(again.unwrap().session.unwrap(), "s-1");
         assert_eq!(session.snapshot().headers, SessionHeaders::default());
     }

@@ -85,14 +85,10 @@ fn expand(
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
-        let (variable, behind) = after
-            .split_once('}')
-            .ok_or_else(|| HeaderError::Unclosed(header.into()))?;
+        let (variable, behind) =
+            after.split_once('}').ok_or_else(|| HeaderError::Unclosed(header.into()))?;
         let value = env(variable).filter(|value| !value.is_empty());
-        let unset = || HeaderError::Unset {
-            header: header.into(),
-            variable: variable.into(),
-        };
+        let unset = || HeaderError::Unset { header: header.into(), variable: variable.into() };
         out.push_str(before);
         out.push_str(value.ok_or_else(unset)?.trim());
         rest = behind;
@@ -121,17 +117,10 @@ mod tests {
             "Authorization:Bearer ${TOKEN}",
             "authorization :Bearer ${TOKEN} ",
         ] {
-            assert_eq!(
-                one(text).unwrap()["authorization"],
-                "Bearer fake-token",
-                "{text}"
-            );
+            assert_eq!(one(text).unwrap()["authorization"], "Bearer fake-token", "{text}");
         }
         assert_eq!(one("X.y~z!: a:b").unwrap()["x.y~z!"], "a:b");
-        assert_eq!(
-            one("X-Key: ${TOKEN}${TOKEN}").unwrap()["x-key"],
-            "fake-tokenfake-token"
-        );
+        assert_eq!(one("X-Key: ${TOKEN}${TOKEN}").unwrap()["x-key"], "fake-tokenfake-token");
         assert!(one("X-Key: ${user_config.key}").unwrap().is_empty());
     }
 
@@ -159,11 +148,6 @@ mod tests {
             let error = one(text).unwrap_err().to_string();
             assert!(!error.contains("fake-secret"), "{error}");
         }
-        assert!(
-            one("X: ${UNSET}")
-                .unwrap_err()
-                .to_string()
-                .contains("UNSET")
-        );
+        assert!(one("X: ${UNSET}").unwrap_err().to_string().contains("UNSET"));
     }
 }

@@ -33,10 +33,7 @@ pub fn size(text: &str) -> Result<usize, ValueError> {
         "m" | "mb" | "mib" => 20,
         "g" | "gb" | "gib" => 30,
         _ => {
-            return Err(ValueError::Unit {
-                unit: unit.into(),
-                known: "KiB, MiB or GiB",
-            });
+            return Err(ValueError::Unit { unit: unit.into(), known: "KiB, MiB or GiB" });
         }
     };
     let bytes = number * f64::from(1_u32 << shift);
@@ -60,10 +57,7 @@ pub fn duration(text: &str) -> Result<Duration, ValueError> {
         "m" | "min" => 60.0,
         "h" => 3600.0,
         _ => {
-            return Err(ValueError::Unit {
-                unit: unit.into(),
-                known: "ms, s, m or h",
-            });
+            return Err(ValueError::Unit { unit: unit.into(), known: "ms, s, m or h" });
         }
     };
     // A year: beyond it there is no point in a limit, and instants must not overflow.
@@ -76,12 +70,8 @@ pub fn duration(text: &str) -> Result<Duration, ValueError> {
 
 fn split(text: &str) -> Result<(f64, &str), ValueError> {
     let text = text.trim();
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let number = text[..end]
-        .parse()
-        .map_err(|_| ValueError::NoNumber(text.into()))?;
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let number = text[..end].parse().map_err(|_| ValueError::NoNumber(text.into()))?;
     Ok((number, text[end..].trim()))
 }
 

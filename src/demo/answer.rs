@@ -125,16 +125,15 @@ impl Request<'_> {
         let params: CallParams = self.params.read().map_err(Declined::Rpc)?;
         let tool = Tool::find(&params.name, &self.session.contents())
             .ok_or_else(|| Declined::Rpc(RpcError::params("Unknown tool")))?;
-        let running = self
-            .session
-            .calls
-            .begin(&self.id, self.session.limits.calls)
-            .map_err(|refusal| match refusal {
-                calls::Refusal::TooMany => Declined::TooMany,
-                calls::Refusal::Duplicate => Declined::Rpc(RpcError::new(
-                    INVALID_REQUEST,
-                    "A request with this id is still running",
-                )),
+        let running =
+            self.session.calls.begin(&self.id, self.session.limits.calls).map_err(|refusal| {
+                match refusal {
+                    calls::Refusal::TooMany => Declined::TooMany,
+                    calls::Refusal::Duplicate => Declined::Rpc(RpcError::new(
+                        INVALID_REQUEST,
+                        "A request with this id is still running",
+                    )),
+                }
             })?;
         Ok(Some(Accepted {
             tool,
@@ -186,9 +185,7 @@ impl Request<'_> {
         if priming {
             stream.prime(self.server.faults.priming_retry());
         }
-        let connection = stream
-            .resume(0, true)
-            .expect("place 0 exists in every stream");
+        let connection = stream.resume(0, true).expect("place 0 exists in every stream");
         let task = self.start(accepted, Some(Arc::clone(&stream)));
         let response = stream_response(
             self.server,
@@ -239,9 +236,6 @@ pub fn stream_response(
         server.limits.keep_alive,
         Arc::clone(&server.console),
     );
-    let headers = [
-        (CONTENT_TYPE, "text/event-stream"),
-        (CACHE_CONTROL, "no-cache, no-transform"),
-    ];
+    let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-cache, no-transform")];
     (headers, body).into_response()
 }

@@ -62,12 +62,7 @@ impl Call {
     /// Reports progress if the client asked for it.
     pub fn progress(&self, progress: u64, total: u64, message: &str) {
         if let Some(token) = &self.progress_token {
-            let params = Progress {
-                token,
-                progress,
-                total,
-                message,
-            };
+            let params = Progress { token, progress, total, message };
             self.send(&rpc::notification("notifications/progress", &params));
         }
     }
@@ -89,11 +84,7 @@ impl Call {
         if self.stream.is_none() && !self.session.streams.standalone().is_connected() {
             return Err(Unanswered::NoStream);
         }
-        let mut asked = Asked {
-            call: self,
-            question: self.session.questions.ask(),
-            open: true,
-        };
+        let mut asked = Asked { call: self, question: self.session.questions.ask(), open: true };
         self.send(&rpc::request(&asked.question.id, method, params));
         let limit = self.session.limits.client_answer;
         let Ok(answer) = timeout(limit, asked.question.answer()).await else {
@@ -119,8 +110,7 @@ impl Drop for Asked<'_> {
     fn drop(&mut self) {
         if self.open {
             let params = json!({"requestId": self.question.id, "reason": "no longer needed"});
-            self.call
-                .send(&rpc::notification("notifications/cancelled", &params));
+            self.call.send(&rpc::notification("notifications/cancelled", &params));
         }
     }
 }

@@ -42,11 +42,7 @@ impl Calls {
             Entry::Vacant(place) => {
                 let (sender, cancelled) = watch::channel(false);
                 place.insert(sender);
-                Ok(Running {
-                    calls: Arc::clone(self),
-                    key,
-                    cancelled,
-                })
+                Ok(Running { calls: Arc::clone(self), key, cancelled })
             }
         }
     }

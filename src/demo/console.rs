@@ -26,9 +26,7 @@ impl Console {
 
     /// A console that writes to `out`.
     pub fn new(out: impl Write + Send + 'static) -> Self {
-        Self {
-            out: Mutex::new(Box::new(out)),
-        }
+        Self { out: Mutex::new(Box::new(out)) }
     }
 
     /// Writes one line. One that cannot be written is lost, for there is nobody to tell.
@@ -45,10 +43,7 @@ impl Console {
             tame(&exchange.http_method),
             exchange.rpc_method.as_deref().map_or("-".into(), tame),
             status.as_u16(),
-            exchange
-                .session
-                .as_deref()
-                .map_or("-".into(), session_prefix),
+            exchange.session.as_deref().map_or("-".into(), session_prefix),
         ));
     }
 }

@@ -34,21 +34,11 @@ pub fn answer(session: &Session, method: &str, params: &Params) -> Result<Value,
         "ping" => Ok(json!({})),
         "tools/list" => {
             let items = tools::list(revision, &session.contents());
-            page(
-                "tools",
-                "name",
-                items,
-                &params.read::<ListParams>()?,
-                tools::PAGE,
-            )
+            page("tools", "name", items, &params.read::<ListParams>()?, tools::PAGE)
         }
-        "resources/list" => page(
-            "resources",
-            "uri",
-            resources::list(revision),
-            &params.read()?,
-            resources::PAGE,
-        ),
+        "resources/list" => {
+            page("resources", "uri", resources::list(revision), &params.read()?, resources::PAGE)
+        }
         "resources/templates/list" => page(
             "resourceTemplates",
             "uriTemplate",
@@ -72,13 +62,7 @@ pub fn answer(session: &Session, method: &str, params: &Params) -> Result<Value,
             session.contents().subscriptions.remove(&params.uri);
             Ok(json!({}))
         }
-        "prompts/list" => page(
-            "prompts",
-            "name",
-            prompts::list(revision),
-            &params.read()?,
-            PAGE,
-        ),
+        "prompts/list" => page("prompts", "name", prompts::list(revision), &params.read()?, PAGE),
         "prompts/get" => prompts::get(&params.read()?),
         "completion/complete" => prompts::complete(&params.read()?),
         "logging/setLevel" => {

@@ -26,10 +26,7 @@ impl EventId {
             let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
             plain.then(|| digits.parse().ok()).flatten()
         };
-        Some(Self {
-            stream: number(stream)?,
-            event: number(event)?,
-        })
+        Some(Self { stream: number(stream)?, event: number(event)? })
     }
 }
 
@@ -57,14 +54,7 @@ pub struct EventLog {
 impl EventLog {
     /// An empty log for the stream of that number, with bounds on events and bytes kept.
     pub fn new(stream: u64, max_events: usize, max_bytes: usize) -> Self {
-        Self {
-            stream,
-            events: VecDeque::new(),
-            first: 1,
-            bytes: 0,
-            max_events,
-            max_bytes,
-        }
+        Self { stream, events: VecDeque::new(), first: 1, bytes: 0, max_events, max_bytes }
     }
 
     /// Appends an event. `data` must be free of line breaks; empty data makes a priming event,
@@ -74,13 +64,9 @@ impl EventLog {
     /// do not count, so that one large answer does not drive out the events before it.
     pub fn push(&mut self, data: &str, retry: Option<Duration>) {
         let number = self.last() + 1;
-        let retry = retry.map_or_else(String::new, |delay| {
-            format!("retry: {}\n", delay.as_millis())
-        });
-        let event = Bytes::from(format!(
-            "id: {}-{number}\n{retry}data: {data}\n\n",
-            self.stream
-        ));
+        let retry =
+            retry.map_or_else(String::new, |delay| format!("retry: {}\n", delay.as_millis()));
+        let event = Bytes::from(format!("id: {}-{number}\n{retry}data: {data}\n\n", self.stream));
         let newest = event.len();
         self.bytes += newest;
         self.events.push_back(event);
@@ -134,16 +120,7 @@ mod tests {
     fn ids_name_stream_and_place() {
         let id = EventId::parse("7-12").unwrap();
         assert_eq!((id.stream, id.event), (7, 12));
-        for bad in [
-            "",
-            "7",
-            "7-",
-            "-1",
-            "7-+1",
-            "7-1-1",
-            "x-1",
-            "99999999999999999999-1",
-        ] {
+        for bad in ["", "7", "7-", "-1", "7-+1", "7-1-1", "x-1", "99999999999999999999-1"] {
             assert_eq!(EventId::parse(bad), None, "{bad}");
         }
     }

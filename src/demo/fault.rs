@@ -41,26 +41,11 @@ pub enum Fault {
 impl Fault {
     /// Name, argument and one-line meaning of every fault, for help texts.
     pub const HELP: &[(&str, &str)] = &[
-        (
-            "drop-streams",
-            "cut every answer stream once, as a broken network does",
-        ),
-        (
-            "close-streams",
-            "close every answer stream after its first event, with 'retry: 500'",
-        ),
-        (
-            "forget-sessions=N",
-            "forget all sessions after every N requests (404)",
-        ),
-        (
-            "unavailable=N",
-            "answer every Nth POST with 503 and 'Retry-After: 1'",
-        ),
-        (
-            "no-get",
-            "answer GET with 405: no standalone stream, no resumption",
-        ),
+        ("drop-streams", "cut every answer stream once, as a broken network does"),
+        ("close-streams", "close every answer stream after its first event, with 'retry: 500'"),
+        ("forget-sessions=N", "forget all sessions after every N requests (404)"),
+        ("unavailable=N", "answer every Nth POST with 503 and 'Retry-After: 1'"),
+        ("no-get", "answer GET with 405: no standalone stream, no resumption"),
         ("json-only", "answer with JSON only, never with a stream"),
     ];
 }
@@ -97,9 +82,7 @@ impl FromStr for Fault {
             Some(_) => Err(FaultParseError::Argument(name)),
         };
         let count = |name: &'static str| {
-            argument
-                .and_then(|digits| digits.parse().ok())
-                .ok_or(FaultParseError::Count(name))
+            argument.and_then(|digits| digits.parse().ok()).ok_or(FaultParseError::Count(name))
         };
         match name {
             "drop-streams" => plain(Self::DropStreams, "drop-streams"),
@@ -185,11 +168,9 @@ impl FaultPlan {
         let Some(n) = self.forget_every else {
             return false;
         };
-        let before = self
-            .requests
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-                Some(if count >= n.get() { 0 } else { count + 1 })
-            });
+        let before = self.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+            Some(if count >= n.get() { 0 } else { count + 1 })
+        });
         before.is_ok_and(|count| count >= n.get())
     }
 
@@ -234,19 +215,10 @@ mod tests {
     #[test]
     fn wrong_spellings_are_refused_with_the_reason() {
         for text in ["forget-sessions", "forget-sessions=", "forget-sessions=0"] {
-            assert_eq!(
-                text.parse::<Fault>(),
-                Err(FaultParseError::Count("forget-sessions"))
-            );
+            assert_eq!(text.parse::<Fault>(), Err(FaultParseError::Count("forget-sessions")));
         }
-        assert_eq!(
-            "unavailable=-1".parse::<Fault>(),
-            Err(FaultParseError::Count("unavailable"))
-        );
-        assert_eq!(
-            "no-get=1".parse::<Fault>(),
-            Err(FaultParseError::Argument("no-get"))
-        );
+        assert_eq!("unavailable=-1".parse::<Fault>(), Err(FaultParseError::Count("unavailable")));
+        assert_eq!("no-get=1".parse::<Fault>(), Err(FaultParseError::Argument("no-get")));
         let unknown = "lose-everything".parse::<Fault>().unwrap_err().to_string();
         assert!(unknown.contains("lose-everything"), "{unknown}");
         assert!(unknown.contains("drop-streams"), "{unknown}");

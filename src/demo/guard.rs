@@ -23,17 +23,10 @@ const EVENT_STREAM: &str = "text/event-stream";
 /// # Errors
 /// 403.
 pub fn check_origin(headers: &HeaderMap) -> Result<(), Refusal> {
-    let foreign = |what: &str| {
-        Err(Refusal::new(
-            StatusCode::FORBIDDEN,
-            format!("Foreign {what}"),
-        ))
-    };
+    let foreign = |what: &str| Err(Refusal::new(StatusCode::FORBIDDEN, format!("Foreign {what}")));
     if let Some(origin) = headers.get(ORIGIN) {
         let origin = origin.to_str().unwrap_or_default();
-        let host = origin
-            .strip_prefix("http://")
-            .or_else(|| origin.strip_prefix("https://"));
+        let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
         if !host.is_some_and(is_loopback) {
             return foreign("Origin");
         }
@@ -58,9 +51,7 @@ fn is_loopback(host: &str) -> bool {
 /// # Errors
 /// 415 or 406.
 pub fn check_post(headers: &HeaderMap) -> Result<(), Refusal> {
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if !content_type.is_some_and(|value| essence(value).eq_ignore_ascii_case(JSON)) {
         return Err(Refusal::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -85,10 +76,7 @@ pub fn check_get(headers: &HeaderMap) -> Result<(), Refusal> {
     if accepts(headers, EVENT_STREAM) {
         Ok(())
     } else {
-        Err(Refusal::new(
-            StatusCode::NOT_ACCEPTABLE,
-            "Accept must list text/event-stream",
-        ))
+        Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, "Accept must list text/event-stream"))
     }
 }
 
@@ -107,9 +95,7 @@ fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
         .any(|range| {
             range == "*/*"
                 || range.eq_ignore_ascii_case(wanted)
-                || range
-                    .strip_suffix("/*")
-                    .is_some_and(|range| range.eq_ignore_ascii_case(family))
+                || range.strip_suffix("/*").is_some_and(|range| range.eq_ignore_ascii_case(family))
         })
 }
 
@@ -119,9 +105,9 @@ fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
 /// 400 for a revision that we do not speak.
 pub fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
     match headers.get(PROTOCOL_VERSION) {
-        Some(value) if value.to_str().ok().and_then(Revision::from_name).is_none() => Err(
-            Refusal::invalid("Unsupported MCP-Protocol-Version: use the negotiated one"),
-        ),
+        Some(value) if value.to_str().ok().and_then(Revision::from_name).is_none() => {
+            Err(Refusal::invalid("Unsupported MCP-Protocol-Version: use the negotiated one"))
+        }
         _ => Ok(()),
     }
 }
@@ -129,9 +115,7 @@ pub fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
 /// The session id that the client gives, if any.
 pub fn session_id(headers: &HeaderMap) -> Option<&str> {
     // An id that is not visible ASCII cannot be one of ours; the empty one is not either.
-    headers
-        .get(SESSION_ID)
-        .map(|value| value.to_str().unwrap_or_default())
+    headers.get(SESSION_ID).map(|value| value.to_str().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -140,19 +124,14 @@ mod tests {
 
     fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
         let pairs = pairs.iter().cloned();
-        pairs
-            .map(|(name, value)| (name, value.parse().unwrap()))
-            .collect()
+        pairs.map(|(name, value)| (name, value.parse().unwrap())).collect()
     }
 
     #[test]
     fn only_this_machine_is_a_good_origin() {
-        for good in [
-            "http://localhost",
-            "https://127.0.0.1:6274",
-            "http://[::1]:80",
-            "http://LOCALHOST:1",
-        ] {
+        for good in
+            ["http://localhost", "https://127.0.0.1:6274", "http://[::1]:80", "http://LOCALHOST:1"]
+        {
             assert!(check_origin(&headers(&[(ORIGIN, good)])).is_ok(), "{good}");
         }
         for bad in [
@@ -177,14 +156,8 @@ mod tests {
         let ok = |accept, content| {
             check_post(&headers(&[(ACCEPT, accept), (CONTENT_TYPE, content)])).is_ok()
         };
-        assert!(ok(
-            "application/json, text/event-stream",
-            "application/json"
-        ));
-        assert!(ok(
-            "text/event-stream;q=0.5,Application/JSON",
-            "Application/Json; charset=utf-8"
-        ));
+        assert!(ok("application/json, text/event-stream", "application/json"));
+        assert!(ok("text/event-stream;q=0.5,Application/JSON", "Application/Json; charset=utf-8"));
         assert!(ok("*/*", "application/json"));
         assert!(ok("text/*, application/*", "application/json"));
         assert!(!ok("application/json", "application/json"));
@@ -208,10 +181,7 @@ mod tests {
         assert!(check_version(&headers(&[])).is_ok());
         assert!(check_version(&headers(&[(PROTOCOL_VERSION, "2025-03-26")])).is_ok());
         for bad in ["2024-11-05", "2026-07-28", "", "latest"] {
-            assert!(
-                check_version(&headers(&[(PROTOCOL_VERSION, bad)])).is_err(),
-                "{bad}"
-            );
+            assert!(check_version(&headers(&[(PROTOCOL_VERSION, bad)])).is_err(), "{bad}");
         }
     }
 }

@@ -20,10 +20,7 @@ pub struct BoundedListener {
 impl BoundedListener {
     /// Bounds `listener` to that many connections at once.
     pub fn new(listener: TcpListener, connections: usize) -> Self {
-        Self {
-            listener,
-            places: Arc::new(Semaphore::new(connections)),
-        }
+        Self { listener, places: Arc::new(Semaphore::new(connections)) }
     }
 }
 
@@ -32,20 +29,15 @@ impl Listener for BoundedListener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let place = Arc::clone(&self.places)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
+        let place =
+            Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
         // axum's own listener waits out errors such as too many open files.
         let (stream, address) = Listener::accept(&mut self.listener).await;
         // Messages are small and waited for.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
-        let connection = BoundedConnection {
-            stream,
-            _place: place,
-        };
+        let connection = BoundedConnection { stream, _place: place };
         (connection, address)
     }
 

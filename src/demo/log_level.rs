@@ -5,10 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A severity, least severe first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[allow(
-    missing_docs,
-    reason = "the names are the specification's and say all there is"
-)]
+#[allow(missing_docs, reason = "the names are the specification's and say all there is")]
 pub enum LogLevel {
     Debug,
     /// What a session gets that has set no level.
@@ -28,16 +25,8 @@ mod tests {
 
     #[test]
     fn levels_are_ordered_and_spelled_as_specified() {
-        let names = [
-            "debug",
-            "info",
-            "notice",
-            "warning",
-            "error",
-            "critical",
-            "alert",
-            "emergency",
-        ];
+        let names =
+            ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
         let levels =
             names.map(|name| serde_json::from_str::<LogLevel>(&format!("\"{name}\"")).unwrap());
         assert!(levels.is_sorted_by(|a, b| a < b));

@@ -58,9 +58,7 @@ mod tests {
     use super::*;
 
     fn items(count: usize) -> Vec<Value> {
-        (0..count)
-            .map(|n| json!({"name": format!("item {n}")}))
-            .collect()
+        (0..count).map(|n| json!({"name": format!("item {n}")})).collect()
     }
 
     #[test]
@@ -85,9 +83,7 @@ mod tests {
     #[test]
     fn a_foreign_cursor_is_refused() {
         for cursor in ["", "!", "Zm9yZWlnbg"] {
-            let params = ListParams {
-                cursor: Some(cursor.to_owned()),
-            };
+            let params = ListParams { cursor: Some(cursor.to_owned()) };
             assert!(page("things", "name", items(5), &params, 3).is_err());
         }
     }

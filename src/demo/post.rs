@@ -44,13 +44,12 @@ pub async fn post(
     exchange: &mut Exchange,
 ) -> Result<Response, Refusal> {
     let headers = request.headers().clone();
-    let body = timeout(
-        server.limits.message_time,
-        Bytes::from_request(request, &()),
-    )
-    .await
-    .map_err(|_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "The body took too long"))?
-    .map_err(|rejection| Refusal::new(rejection.status(), "The body is too large or incomplete"))?;
+    let body = timeout(server.limits.message_time, Bytes::from_request(request, &()))
+        .await
+        .map_err(|_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "The body took too long"))?
+        .map_err(|rejection| {
+            Refusal::new(rejection.status(), "The body is too large or incomplete")
+        })?;
     let posted = read(&body);
     exchange.rpc_method = posted.as_ref().ok().and_then(Posted::method);
     if server.faults.post_is_unavailable() {
@@ -123,9 +122,7 @@ fn initialize(
     exchange: &mut Exchange,
 ) -> Result<Response, Refusal> {
     if guard::session_id(headers).is_some() {
-        return Err(Refusal::invalid(
-            "initialize begins a session: send no Mcp-Session-Id",
-        ));
+        return Err(Refusal::invalid("initialize begins a session: send no Mcp-Session-Id"));
     }
     let params: InitializeParams = match params.read() {
         Ok(params) => params,
@@ -150,13 +147,7 @@ async fn serve_one(
     let _busy = session.busy();
     match message {
         Incoming::Request { id, method, params } => {
-            let request = Request {
-                server,
-                session,
-                id,
-                method,
-                params,
-            };
+            let request = Request { server, session, id, method, params };
             request.respond().await
         }
         other => {
@@ -179,10 +170,7 @@ fn take_note(session: &Session, message: Incoming) {
             }
             _ => {}
         },
-        Incoming::Response {
-            id: Some(id),
-            outcome,
-        } => {
+        Incoming::Response { id: Some(id), outcome } => {
             session.questions.answer(&id, outcome);
         }
         Incoming::Response { id: None, .. } | Incoming::Request { .. } => {}
@@ -200,9 +188,7 @@ async fn serve_batch(
     }
     if members.is_empty() || members.len() > server.limits.batch {
         let limit = server.limits.batch;
-        return Err(Refusal::invalid(format!(
-            "A batch has 1 to {limit} messages"
-        )));
+        return Err(Refusal::invalid(format!("A batch has 1 to {limit} messages")));
     }
     let _busy = session.busy();
     let mut answers = Vec::new();
@@ -210,13 +196,7 @@ async fn serve_batch(
         match Incoming::parse(member.get()) {
             Err(error) => answers.push(Member::Ready(rpc::error_without_id(&error))),
             Ok(Incoming::Request { id, method, params }) => {
-                answers.push(Member::Request(Request {
-                    server,
-                    session,
-                    id,
-                    method,
-                    params,
-                }))
+                answers.push(Member::Request(Request { server, session, id, method, params }))
             }
             Ok(other) => take_note(session, other),
         }

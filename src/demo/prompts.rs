@@ -57,9 +57,7 @@ pub fn get(params: &GetParams) -> Result<Value, RpcError> {
                 .get("planet")
                 .ok_or_else(|| RpcError::params("missing argument: planet"))?;
             if !PLANETS.iter().any(|(name, _)| name == planet) {
-                return Err(RpcError::params(
-                    "unknown planet; completion/complete knows all",
-                ));
+                return Err(RpcError::params("unknown planet; completion/complete knows all"));
             }
             (
                 "A question about a planet",
@@ -117,11 +115,8 @@ pub fn complete(params: &CompleteParams) -> Result<Value, RpcError> {
         return Err(RpcError::params(format!("the only argument is {argument}")));
     }
     let typed = params.argument.value.to_lowercase();
-    let values: Vec<&str> = PLANETS
-        .iter()
-        .map(|(name, _)| *name)
-        .filter(|name| name.starts_with(&typed))
-        .collect();
+    let values: Vec<&str> =
+        PLANETS.iter().map(|(name, _)| *name).filter(|name| name.starts_with(&typed)).collect();
     Ok(json!({"completion": {"total": values.len(), "values": values, "hasMore": false}}))
 }
 
@@ -160,21 +155,11 @@ mod tests {
     #[test]
     fn completion_offers_the_planets_that_fit() {
         let prompt = json!({"type": "ref/prompt", "name": "describe_planet"});
-        assert_eq!(
-            values(prompt.clone(), "planet", "M"),
-            Ok(json!(["mercury", "mars"]))
-        );
+        assert_eq!(values(prompt.clone(), "planet", "M"), Ok(json!(["mercury", "mars"])));
         assert_eq!(values(prompt.clone(), "planet", "x"), Ok(json!([])));
         assert!(values(prompt, "name", "").is_err());
         let template = json!({"type": "ref/resource", "uri": "demo://planet/{name}"});
-        assert_eq!(
-            values(template, "name", "")
-                .unwrap()
-                .as_array()
-                .unwrap()
-                .len(),
-            8
-        );
+        assert_eq!(values(template, "name", "").unwrap().as_array().unwrap().len(), 8);
         let unknown = json!({"type": "ref/prompt", "name": "unknown"});
         assert!(values(unknown, "planet", "").is_err());
     }

@@ -35,11 +35,7 @@ impl Questions {
         let id = format!("question-{}", open.asked);
         let (sender, answer) = oneshot::channel();
         open.waiting.insert(key(&id), sender);
-        Question {
-            questions: Arc::clone(self),
-            id,
-            answer,
-        }
+        Question { questions: Arc::clone(self), id, answer }
     }
 
     /// Hands an answer to whoever asked; false if nobody waits for it.

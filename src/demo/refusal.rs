@@ -22,19 +22,12 @@ impl Refusal {
 
     /// A refusal with that status and JSON-RPC error.
     pub fn with_error(status: StatusCode, error: RpcError) -> Self {
-        Self {
-            status,
-            error,
-            header: None,
-        }
+        Self { status, error, header: None }
     }
 
     /// 400 for something that is no message, or not one for this place.
     pub fn invalid(message: impl Into<String>) -> Self {
-        Self::with_error(
-            StatusCode::BAD_REQUEST,
-            RpcError::new(INVALID_REQUEST, message),
-        )
+        Self::with_error(StatusCode::BAD_REQUEST, RpcError::new(INVALID_REQUEST, message))
     }
 
     /// 404 for a session that does not exist or no longer does.
@@ -66,9 +59,7 @@ impl IntoResponse for Refusal {
         let json = [(CONTENT_TYPE, "application/json")];
         let mut response = (self.status, json, body).into_response();
         if let Some((name, value)) = self.header {
-            response
-                .headers_mut()
-                .insert(name, HeaderValue::from_static(value));
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         response
     }

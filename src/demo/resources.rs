@@ -56,14 +56,7 @@ fn entry(
 /// The entries of `resources/list`.
 pub fn list(revision: Revision) -> Vec<Value> {
     let mut entries = vec![
-        entry(
-            revision,
-            README,
-            "readme",
-            "Read me",
-            "What there is to see here",
-            "text/plain",
-        ),
+        entry(revision, README, "readme", "Read me", "What there is to see here", "text/plain"),
         entry(
             revision,
             COUNTER,
@@ -74,14 +67,7 @@ pub fn list(revision: Revision) -> Vec<Value> {
         ),
     ];
     entries.extend(LISTED.iter().map(|name| {
-        entry(
-            revision,
-            &format!("{PLANET}{name}"),
-            name,
-            name,
-            "A planet",
-            "text/plain",
-        )
+        entry(revision, &format!("{PLANET}{name}"), name, name, "A planet", "text/plain")
     }));
     entries
 }
@@ -107,10 +93,7 @@ pub fn templates(revision: Revision) -> Vec<Value> {
 pub fn read(uri: &str, contents: &Contents) -> Result<Value, RpcError> {
     let (mime, text) = match uri {
         README => ("text/plain", README_TEXT.to_owned()),
-        COUNTER => (
-            "application/json",
-            json!({"touches": contents.touches}).to_string(),
-        ),
+        COUNTER => ("application/json", json!({"touches": contents.touches}).to_string()),
         _ => ("text/plain", planet(uri).ok_or_else(|| not_found(uri))?),
     };
     Ok(json!({"contents": [{"uri": uri, "mimeType": mime, "text": text}]}))
@@ -128,9 +111,7 @@ pub fn check(uri: &str) -> Result<(), RpcError> {
 fn planet(uri: &str) -> Option<String> {
     let name = uri.strip_prefix(PLANET)?;
     let (_, distance) = PLANETS.iter().find(|(planet, _)| *planet == name)?;
-    Some(format!(
-        "{name}: {distance} million kilometres from the sun."
-    ))
+    Some(format!("{name}: {distance} million kilometres from the sun."))
 }
 
 fn not_found(uri: &str) -> RpcError {
@@ -150,31 +131,18 @@ mod tests {
         let contents = Contents::default();
         let listed = list(Revision::LATEST);
         assert!(listed.len() > PAGE, "there must be a second page");
-        let listed = listed
-            .iter()
-            .map(|entry| entry["uri"].as_str().unwrap().to_owned());
+        let listed = listed.iter().map(|entry| entry["uri"].as_str().unwrap().to_owned());
         let planets = PLANETS.iter().map(|(name, _)| format!("{PLANET}{name}"));
         for uri in listed.chain(planets) {
-            assert_eq!(
-                read(&uri, &contents).unwrap()["contents"][0]["uri"],
-                uri.as_str()
-            );
+            assert_eq!(read(&uri, &contents).unwrap()["contents"][0]["uri"], uri.as_str());
             assert_eq!(check(&uri), Ok(()));
         }
     }
 
     #[test]
     fn what_does_not_exist_is_not_found() {
-        for uri in [
-            "",
-            "demo://planet/",
-            "demo://planet/pluto",
-            "file:///etc/passwd",
-        ] {
-            assert_eq!(
-                read(uri, &Contents::default()).unwrap_err().code,
-                RESOURCE_NOT_FOUND
-            );
+        for uri in ["", "demo://planet/", "demo://planet/pluto", "file:///etc/passwd"] {
+            assert_eq!(read(uri, &Contents::default()).unwrap_err().code, RESOURCE_NOT_FOUND);
             assert_eq!(check(uri).unwrap_err().data, Some(json!({ "uri": uri })));
         }
     }

@@ -45,11 +45,7 @@ pub struct RpcError {
 impl RpcError {
     /// An error without details.
     pub fn new(code: i64, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            data: None,
-        }
+        Self { code, message: message.into(), data: None }
     }
 
     /// The error for parameters that do not fit.
@@ -66,11 +62,7 @@ pub struct RequestId(Box<RawValue>);
 impl RequestId {
     /// Takes a JSON value as an id; `None` unless it is a string or a number of reasonable length.
     fn new(raw: Box<RawValue>) -> Option<Self> {
-        let first = raw
-            .get()
-            .bytes()
-            .next()
-            .filter(|_| raw.get().len() <= MAX_ID)?;
+        let first = raw.get().bytes().next().filter(|_| raw.get().len() <= MAX_ID)?;
         (first == b'"' || first == b'-' || first.is_ascii_digit()).then_some(Self(raw))
     }
 
@@ -201,10 +193,7 @@ impl Incoming {
             (None, Some(error)) => Err(error),
             _ => return invalid("a response has either a result or an error"),
         };
-        Ok(Self::Response {
-            id: RequestId::new(id),
-            outcome,
-        })
+        Ok(Self::Response { id: RequestId::new(id), outcome })
     }
 }
 
@@ -245,30 +234,17 @@ pub fn response(id: &RequestId, outcome: &Result<Value, RpcError>) -> String {
 
 /// The text of an error response that belongs to no request, for refusals at the HTTP level.
 pub fn error_without_id(error: &RpcError) -> String {
-    encode(&Outgoing {
-        jsonrpc: "2.0",
-        id: None,
-        result: None,
-        error: Some(error),
-    })
+    encode(&Outgoing { jsonrpc: "2.0", id: None, result: None, error: Some(error) })
 }
 
 /// The text of a notification without parameters.
 pub fn bare_notification(method: &str) -> String {
-    encode(&OutgoingNotification::<Value> {
-        jsonrpc: "2.0",
-        method,
-        params: None,
-    })
+    encode(&OutgoingNotification::<Value> { jsonrpc: "2.0", method, params: None })
 }
 
 /// The text of a notification.
 pub fn notification(method: &str, params: &impl Serialize) -> String {
-    encode(&OutgoingNotification {
-        jsonrpc: "2.0",
-        method,
-        params: Some(params),
-    })
+    encode(&OutgoingNotification { jsonrpc: "2.0", method, params: Some(params) })
 }
 
 /// The text of a request from the server to the client.
@@ -292,10 +268,7 @@ mod tests {
     #[test]
     fn ids_are_repeated_as_spelled() {
         for id in ["1", "\"1\"", "1.50", "123456789012345678901234567890", "-7"] {
-            assert_eq!(
-                answer_id(id),
-                format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)
-            );
+            assert_eq!(answer_id(id), format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
         }
     }
 
@@ -316,10 +289,7 @@ mod tests {
             ("nonsense", PARSE_ERROR),
             ("[]", INVALID_REQUEST),
             ("{}", INVALID_REQUEST),
-            (
-                r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
-                INVALID_REQUEST,
-            ),
+            (r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, INVALID_REQUEST),
             (r#"{"jsonrpc":"2.0","id":1}"#, INVALID_REQUEST),
             (r#"{"jsonrpc":"2.0","method":5}"#, INVALID_REQUEST),
         ] {
@@ -333,10 +303,7 @@ mod tests {
         let Incoming::Response { id, outcome } = Incoming::parse(text).unwrap() else {
             panic!("not a response");
         };
-        assert_eq!(
-            (id.unwrap().key().as_str(), outcome),
-            ("\"a\"", Ok(Value::Null))
-        );
+        assert_eq!((id.unwrap().key().as_str(), outcome), ("\"a\"", Ok(Value::Null)));
         let text = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":"no"}}"#;
         let Incoming::Response { id, outcome } = Incoming::parse(text).unwrap() else {
             panic!("not a response");

@@ -75,9 +75,8 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
         rpc_method: None,
         session: guard::session_id(request.headers()).map(str::to_owned),
     };
-    let response = route(&server, request, &mut exchange)
-        .await
-        .unwrap_or_else(Refusal::into_response);
+    let response =
+        route(&server, request, &mut exchange).await.unwrap_or_else(Refusal::into_response);
     server.console.exchange(&exchange, response.status());
     response
 }
@@ -122,10 +121,7 @@ fn get(server: &Server, headers: &HeaderMap) -> Result<Response, Refusal> {
         None => {
             let standalone = session.streams.standalone();
             let connection = standalone.connect().ok_or_else(|| {
-                Refusal::new(
-                    StatusCode::CONFLICT,
-                    "The standalone stream is already open",
-                )
+                Refusal::new(StatusCode::CONFLICT, "The standalone stream is already open")
             })?;
             if session.revision.has_priming_events() {
                 standalone.prime(None);

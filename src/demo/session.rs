@@ -108,10 +108,7 @@ impl Session {
             questions: Arc::default(),
             initialized: AtomicBool::new(false),
             contents: Mutex::default(),
-            activity: Mutex::new(Activity {
-                last_used: Instant::now(),
-                busy: 0,
-            }),
+            activity: Mutex::new(Activity { last_used: Instant::now(), busy: 0 }),
         }
     }
 
@@ -140,10 +137,7 @@ impl Session {
         let subscribed = self.contents().subscriptions.contains(uri);
         if subscribed {
             let params = serde_json::json!({ "uri": uri });
-            self.notify(&rpc::notification(
-                "notifications/resources/updated",
-                &params,
-            ));
+            self.notify(&rpc::notification("notifications/resources/updated", &params));
         }
         subscribed
     }

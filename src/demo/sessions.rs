@@ -34,10 +34,7 @@ pub enum NoSession {
 impl Sessions {
     /// No session yet.
     pub fn new(limits: Arc<Limits>) -> Self {
-        Self {
-            by_id: Mutex::default(),
-            limits,
-        }
+        Self { by_id: Mutex::default(), limits }
     }
 
     fn by_id(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
@@ -69,12 +66,8 @@ impl Sessions {
                 session.end();
             }
         }
-        let session = Arc::new(Session::new(
-            id.clone(),
-            revision,
-            client,
-            Arc::clone(&self.limits),
-        ));
+        let session =
+            Arc::new(Session::new(id.clone(), revision, client, Arc::clone(&self.limits)));
         by_id.insert(id, Arc::clone(&session));
         Ok(session)
     }
@@ -138,9 +131,7 @@ mod tests {
     #[test]
     fn ids_are_long_visible_and_different() {
         let sessions = sessions(Limits::default());
-        let ids: HashSet<String> = (0..50)
-            .map(|_| create(&sessions).unwrap().id.clone())
-            .collect();
+        let ids: HashSet<String> = (0..50).map(|_| create(&sessions).unwrap().id.clone()).collect();
         assert_eq!(ids.len(), 50);
         for id in ids {
             assert_eq!(id.len(), 32);
@@ -153,10 +144,7 @@ mod tests {
 
     #[test]
     fn the_longest_unused_session_makes_room() {
-        let sessions = sessions(Limits {
-            sessions: 2,
-            ..Limits::default()
-        });
+        let sessions = sessions(Limits { sessions: 2, ..Limits::default() });
         let first = create(&sessions).unwrap();
         let second = create(&sessions).unwrap();
         let in_use = first.busy();
@@ -171,10 +159,8 @@ mod tests {
 
     #[test]
     fn an_unused_session_expires() {
-        let sessions = sessions(Limits {
-            session_idle: Duration::from_millis(1),
-            ..Limits::default()
-        });
+        let sessions =
+            sessions(Limits { session_idle: Duration::from_millis(1), ..Limits::default() });
         let session = create(&sessions).unwrap();
         let in_use = session.busy();
         std::thread::sleep(Duration::from_millis(5));

@@ -33,14 +33,12 @@ impl Carrier {
     async fn next(&mut self) -> Option<io::Result<Bytes>> {
         match self.cut {
             Cut::Close(after) if self.sent >= after => {
-                self.console
-                    .line("fault: answer stream closed, to be resumed by the client");
+                self.console.line("fault: answer stream closed, to be resumed by the client");
                 return None;
             }
             Cut::Abort(after) if self.sent >= after => {
                 sleep(FLUSH).await;
-                self.console
-                    .line("fault: answer stream cut, to be resumed by the client");
+                self.console.line("fault: answer stream cut, to be resumed by the client");
                 return Some(Err(io::Error::other("cut on purpose")));
             }
             _ => {}
@@ -64,14 +62,7 @@ pub fn sse_body(
     keep_alive: Duration,
     console: Arc<Console>,
 ) -> Body {
-    let carrier = Carrier {
-        connection,
-        _busy: busy,
-        cut,
-        sent: 0,
-        keep_alive,
-        console,
-    };
+    let carrier = Carrier { connection, _busy: busy, cut, sent: 0, keep_alive, console };
     Body::from_stream(stream::unfold(Some(carrier), |carrier| async {
         let mut carrier = carrier?;
         let piece = carrier.next().await?;

@@ -122,12 +122,7 @@ impl Stream {
         drop(state);
         // Whoever carried the stream so far finds out that it no longer does.
         self.changed.send_replace(());
-        Connection {
-            stream: Arc::clone(self),
-            changed: self.changed.subscribe(),
-            carrier,
-            seen,
-        }
+        Connection { stream: Arc::clone(self), changed: self.changed.subscribe(), carrier, seen }
     }
 }
 
@@ -201,10 +196,7 @@ mod tests {
         stream.send("2");
         stream.finish();
         stream.send("ignored");
-        assert_eq!(
-            reader.await.unwrap(),
-            "id: 1-1\ndata: 1\n\nid: 1-2\ndata: 2\n\n"
-        );
+        assert_eq!(reader.await.unwrap(), "id: 1-1\ndata: 1\n\nid: 1-2\ndata: 2\n\n");
     }
 
     #[tokio::test]
@@ -240,10 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_gap_is_tolerated_only_where_allowed() {
-        let limits = Limits {
-            stream_events: 2,
-            ..Limits::default()
-        };
+        let limits = Limits { stream_events: 2, ..Limits::default() };
         let stream = Stream::new(1, &limits);
         for text in ["1", "2", "3", "4"] {
             stream.send(text);
@@ -251,9 +240,6 @@ mod tests {
         stream.finish();
         assert!(stream.resume(1, false).is_none());
         let connection = stream.resume(1, true).unwrap();
-        assert_eq!(
-            rest(connection).await,
-            "id: 1-3\ndata: 3\n\nid: 1-4\ndata: 4\n\n"
-        );
+        assert_eq!(rest(connection).await, "id: 1-3\ndata: 3\n\nid: 1-4\ndata: 4\n\n");
     }
 }

@@ -23,11 +23,7 @@ struct Answers {
 impl Streams {
     /// Only the standalone stream, still empty.
     pub fn new(limits: Arc<Limits>) -> Self {
-        Self {
-            standalone: Stream::new(STANDALONE, &limits),
-            answers: Mutex::default(),
-            limits,
-        }
+        Self { standalone: Stream::new(STANDALONE, &limits), answers: Mutex::default(), limits }
     }
 
     fn answers(&self) -> MutexGuard<'_, Answers> {
@@ -100,47 +96,32 @@ mod tests {
             stream.send(&"x".repeat(*size));
             streams.finish(&stream);
         }
-        (1..=sizes.len() as u64)
-            .filter(|number| streams.get(*number).is_some())
-            .collect()
+        (1..=sizes.len() as u64).filter(|number| streams.get(*number).is_some()).collect()
     }
 
     #[test]
     fn the_oldest_completed_streams_go_first() {
-        let limits = Limits {
-            kept_streams: 3,
-            ..Limits::default()
-        };
+        let limits = Limits { kept_streams: 3, ..Limits::default() };
         assert_eq!(kept(limits, &[1; 10]), [8, 9, 10]);
     }
 
     #[test]
     fn the_bytes_of_completed_streams_are_bounded() {
-        let limits = || Limits {
-            kept_bytes: 1000,
-            ..Limits::default()
-        };
+        let limits = || Limits { kept_bytes: 1000, ..Limits::default() };
         assert_eq!(kept(limits(), &[400; 5]), [4, 5]);
         assert_eq!(kept(limits(), &[400, 400, 5000]), [3]);
     }
 
     #[test]
     fn a_stream_still_being_written_is_never_dropped() {
-        let limits = Limits {
-            kept_streams: 1,
-            ..Limits::default()
-        };
+        let limits = Limits { kept_streams: 1, ..Limits::default() };
         let streams = Streams::new(Arc::new(limits));
         let open = streams.open();
         for _ in 0..5 {
             let stream = streams.open();
             streams.finish(&stream);
         }
-        assert!(
-            streams
-                .get(1)
-                .is_some_and(|stream| Arc::ptr_eq(&stream, &open))
-        );
+        assert!(streams.get(1).is_some_and(|stream| Arc::ptr_eq(&stream, &open)));
         assert!(streams.get(STANDALONE).is_some());
         assert!(streams.get(99).is_none());
     }

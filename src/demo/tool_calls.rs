@@ -29,11 +29,8 @@ pub async fn run(tool: &Tool, arguments: &Params, call: &Call) -> Value {
         Tool::TouchResource => touch_resource(arguments, call),
         Tool::AddAnother => add_tool(arguments, call),
         Tool::Big => big(arguments),
-        Tool::Added(name) => read::<NoArguments>(arguments).map(|_| {
-            text(format!(
-                "This is {name}, added while the session was running."
-            ))
-        }),
+        Tool::Added(name) => read::<NoArguments>(arguments)
+            .map(|_| text(format!("This is {name}, added while the session was running."))),
     };
     outcome.unwrap_or_else(|message| {
         let mut result = text(message);
@@ -50,9 +47,7 @@ fn text(text: impl Into<String>) -> Value {
 }
 
 fn read<T: serde::de::DeserializeOwned>(arguments: &Params) -> Result<T, String> {
-    arguments
-        .read()
-        .map_err(|error| format!("Invalid arguments: {}", error.message))
+    arguments.read().map_err(|error| format!("Invalid arguments: {}", error.message))
 }
 
 #[derive(Deserialize)]
@@ -124,11 +119,9 @@ async fn count(arguments: &Params, call: &Call) -> Outcome {
 async fn ask_name(arguments: &Params, call: &Call) -> Outcome {
     let NoArguments {} = read(arguments)?;
     if !call.session.client.form_elicitation {
-        return Err(
-            "The client cannot ask its user: it has not declared the capability \
+        return Err("The client cannot ask its user: it has not declared the capability \
                     'elicitation' with forms."
-                .into(),
-        );
+            .into());
     }
     let mut params = json!({
         "message": "What is your name? The demo server would like to greet you.",
@@ -154,9 +147,7 @@ async fn ask_name(arguments: &Params, call: &Call) -> Outcome {
             }
             _ => Err("The client's answer does not fit the requested schema.".into()),
         },
-        Some("decline") => Ok(text(
-            "Hello, whoever you are: you declined to say your name.",
-        )),
+        Some("decline") => Ok(text("Hello, whoever you are: you declined to say your name.")),
         Some("cancel") => Ok(text("Hello, whoever you are: the question was dismissed.")),
         _ => Err("The client's answer has no valid action.".into()),
     }
@@ -198,10 +189,7 @@ fn said(content: &Value) -> Option<String> {
         Value::Array(blocks) => blocks.as_slice(),
         block => std::slice::from_ref(block),
     };
-    let texts: Vec<&str> = blocks
-        .iter()
-        .filter_map(|block| block["text"].as_str())
-        .collect();
+    let texts: Vec<&str> = blocks.iter().filter_map(|block| block["text"].as_str()).collect();
     (!texts.is_empty()).then(|| texts.join("\n"))
 }
 
@@ -250,18 +238,13 @@ fn add_tool(arguments: &Params, call: &Call) -> Outcome {
         contents.added_tools.push(name.clone());
         name
     };
-    call.session
-        .notify(&rpc::bare_notification("notifications/tools/list_changed"));
-    Ok(text(format!(
-        "Added the tool {name}; the list of tools has changed."
-    )))
+    call.session.notify(&rpc::bare_notification("notifications/tools/list_changed"));
+    Ok(text(format!("Added the tool {name}; the list of tools has changed.")))
 }
 
 fn is_tool_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
 /// The arguments of `big`.
@@ -281,9 +264,7 @@ pub fn big_streams(arguments: &Params) -> bool {
 fn big(arguments: &Params) -> Outcome {
     let Big { bytes, .. } = read(arguments)?;
     if bytes > MAX_BIG {
-        return Err(format!(
-            "Invalid arguments: 'bytes' must be at most {MAX_BIG}."
-        ));
+        return Err(format!("Invalid arguments: 'bytes' must be at most {MAX_BIG}."));
     }
     let line = "The quick brown fox jumps over the lazy dog. ";
     Ok(text(line.chars().cycle().take(bytes).collect::<String>()))

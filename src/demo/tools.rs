@@ -61,11 +61,7 @@ impl Tool {
         if let Some(tool) = BUILT_IN.iter().find(|tool| tool.name() == name) {
             return Some(tool.clone());
         }
-        contents
-            .added_tools
-            .iter()
-            .any(|added| added == name)
-            .then(|| Self::Added(name.to_owned()))
+        contents.added_tools.iter().any(|added| added == name).then(|| Self::Added(name.to_owned()))
     }
 
     /// The name clients call it by.
@@ -215,11 +211,7 @@ impl Tool {
 /// The entries of `tools/list`.
 pub fn list(revision: Revision, contents: &Contents) -> Vec<Value> {
     let added = contents.added_tools.iter().cloned().map(Tool::Added);
-    BUILT_IN
-        .into_iter()
-        .chain(added)
-        .map(|tool| tool.describe(revision))
-        .collect()
+    BUILT_IN.into_iter().chain(added).map(|tool| tool.describe(revision)).collect()
 }
 
 #[cfg(test)]
@@ -228,10 +220,7 @@ mod tests {
 
     #[test]
     fn every_listed_tool_is_found_and_described() {
-        let contents = Contents {
-            added_tools: vec!["extra_1".into()],
-            ..Contents::default()
-        };
+        let contents = Contents { added_tools: vec!["extra_1".into()], ..Contents::default() };
         let tools = list(Revision::LATEST, &contents);
         assert_eq!(tools.len(), 9);
         for tool in tools {

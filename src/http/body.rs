@@ -40,10 +40,7 @@ pub struct HandedOver {
 impl HandedOver {
     /// Not yet.
     pub fn new(callback: Option<OnSent>) -> HandedOver {
-        HandedOver {
-            flag: Arc::default(),
-            callback,
-        }
+        HandedOver { flag: Arc::default(), callback }
     }
 
     /// Whether it happened.
@@ -61,10 +58,7 @@ impl HandedOver {
 
 /// A body of one piece with a known length.
 pub fn once(bytes: Bytes, handed_over: HandedOver) -> reqwest::Body {
-    reqwest::Body::wrap(Once {
-        bytes: Some(bytes),
-        handed_over,
-    })
+    reqwest::Body::wrap(Once { bytes: Some(bytes), handed_over })
 }
 
 struct Once {

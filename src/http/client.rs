@@ -113,9 +113,7 @@ pub(super) fn build(settings: &Settings, target: &Url) -> Result<reqwest::Client
     if let Some((cert, key)) = &settings.client_cert {
         builder = builder.identity(identity(cert, key)?);
     }
-    builder
-        .build()
-        .map_err(|error| SetupError::Tls(super::explain::chain(&error)))
+    builder.build().map_err(|error| SetupError::Tls(super::explain::chain(&error)))
 }
 
 /// Whether a URL names this machine.
@@ -134,18 +132,12 @@ pub fn is_loopback(url: &Url) -> bool {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, SetupError> {
-    fs::read(path).map_err(|source| SetupError::Unreadable {
-        path: path.into(),
-        source,
-    })
+    fs::read(path).map_err(|source| SetupError::Unreadable { path: path.into(), source })
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate>, SetupError> {
-    let unusable = |reason: String| SetupError::Unusable {
-        path: path.into(),
-        what: "certificate",
-        reason,
-    };
+    let unusable =
+        |reason: String| SetupError::Unusable { path: path.into(), what: "certificate", reason };
     let found = Certificate::from_pem_bundle(&read(path)?)
         .map_err(|e| unusable(super::explain::chain(&e)))?;
     if found.is_empty() {
@@ -160,11 +152,8 @@ fn identity(cert: &Path, key: &Path) -> Result<Identity, SetupError> {
         pem.push(b'\n');
         pem.extend(read(key)?);
     }
-    let unusable = |reason: String| SetupError::Unusable {
-        path: key.into(),
-        what: "private key",
-        reason,
-    };
+    let unusable =
+        |reason: String| SetupError::Unusable { path: key.into(), what: "private key", reason };
     if pem.windows(9).any(|w| w == b"ENCRYPTED") {
         return Err(unusable(
             "it is encrypted; decrypt it first, for example with `openssl pkey`".into(),
@@ -189,12 +178,9 @@ mod tests {
         ] {
             assert!(is_loopback(&Url::parse(url).unwrap()), "{url}");
         }
-        for url in [
-            "http://localhost.example/",
-            "http://10.0.0.1/",
-            "http://[::2]/",
-            "http://0.0.0.0/",
-        ] {
+        for url in
+            ["http://localhost.example/", "http://10.0.0.1/", "http://[::2]/", "http://0.0.0.0/"]
+        {
             assert!(!is_loopback(&Url::parse(url).unwrap()), "{url}");
         }
     }

@@ -47,9 +47,6 @@ mod tests {
         assert!(sent.len() <= MAX_COOKIE_HEADER);
         assert!(sent.to_str().unwrap().contains("c0="));
         assert!(!sent.to_str().unwrap().contains("huge"));
-        assert_eq!(
-            jar.cookies(&Url::parse("https://other.example/").unwrap()),
-            None
-        );
+        assert_eq!(jar.cookies(&Url::parse("https://other.example/").unwrap()), None);
     }
 }

@@ -22,30 +22,18 @@ pub(super) fn connection(error: &reqwest::Error, url: &Url, redactor: &Redactor)
             ),
         )
     } else if error.is_timeout() {
-        (
-            FailureKind::Timeout,
-            format!("{host} did not answer in time"),
-        )
+        (FailureKind::Timeout, format!("{host} did not answer in time"))
     } else if tls {
         (
             FailureKind::Tls,
             format!("TLS with {host} failed: {cause}; for a private CA use --ca-cert FILE"),
         )
     } else if chain(error).contains("dns error") {
-        (
-            FailureKind::Dns,
-            format!("cannot resolve {host}: {cause}; check the URL and the network"),
-        )
+        (FailureKind::Dns, format!("cannot resolve {host}: {cause}; check the URL and the network"))
     } else if error.is_connect() {
-        (
-            FailureKind::Connect,
-            format!("cannot connect to {host}: {cause}; is the server running?"),
-        )
+        (FailureKind::Connect, format!("cannot connect to {host}: {cause}; is the server running?"))
     } else {
-        (
-            FailureKind::StreamLost,
-            format!("{host} closed the connection before answering: {cause}"),
-        )
+        (FailureKind::StreamLost, format!("{host} closed the connection before answering: {cause}"))
     };
     Failure::new(kind, text).at(&shown(url))
 }
@@ -88,10 +76,7 @@ fn root(error: &dyn Error) -> String {
     }
     // An I/O error hides its inner error from `source`.
     let text = last.to_string();
-    text.split(" (os error")
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 /// Looks for an error of one type along the chain, inside I/O errors too.
@@ -101,9 +86,7 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
         if let Some(found) = current.downcast_ref::<T>() {
             return Some(found);
         }
-        let inner = current
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
+        let inner = current.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         if let Some(found) = inner.and_then(|inner| find::<T>(inner)) {
             return Some(found);
         }

@@ -37,14 +37,10 @@ pub fn decide(
         }
         _ => return Decision::None,
     };
-    let target = location
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| from.join(value).ok());
+    let target =
+        location.and_then(|value| value.to_str().ok()).and_then(|value| from.join(value).ok());
     let Some(mut target) = target else {
-        return Decision::Refuse(format!(
-            "HTTP {} without a usable Location",
-            status.as_u16()
-        ));
+        return Decision::Refuse(format!("HTTP {} without a usable Location", status.as_u16()));
     };
     target.set_fragment(None);
     if !keeps_method && *method != Method::GET {
@@ -93,25 +89,14 @@ mod tests {
     fn table() {
         let from = "https://h.example/mcp";
         let follow = |to: &str| Decision::Follow(Url::parse(to).unwrap());
-        assert_eq!(
-            decision(Method::POST, 307, from, "/mcp/"),
-            follow("https://h.example/mcp/")
-        );
+        assert_eq!(decision(Method::POST, 307, from, "/mcp/"), follow("https://h.example/mcp/"));
         assert_eq!(
             decision(Method::POST, 308, from, "https://h.example:443/x#f"),
             follow("https://h.example/x")
         );
+        assert_eq!(decision(Method::GET, 302, from, "/x"), follow("https://h.example/x"));
         assert_eq!(
-            decision(Method::GET, 302, from, "/x"),
-            follow("https://h.example/x")
-        );
-        assert_eq!(
-            decision(
-                Method::POST,
-                307,
-                "http://h.example/a",
-                "https://h.example/a"
-            ),
+            decision(Method::POST, 307, "http://h.example/a", "https://h.example/a"),
             follow("https://h.example/a")
         );
         for (method, status, to) in [
@@ -129,20 +114,12 @@ mod tests {
             (Method::POST, 300, "/x"),
         ] {
             assert!(
-                matches!(
-                    decision(method.clone(), status, from, to),
-                    Decision::Refuse(_)
-                ),
+                matches!(decision(method.clone(), status, from, to), Decision::Refuse(_)),
                 "{method} {status} {to}"
             );
         }
         assert!(matches!(
-            decision(
-                Method::POST,
-                307,
-                "http://h.example:8080/a",
-                "https://h.example:8443/a"
-            ),
+            decision(Method::POST, 307, "http://h.example:8080/a", "https://h.example:8443/a"),
             Decision::Refuse(_)
         ));
         assert_eq!(decision(Method::POST, 200, from, "/x"), Decision::None);

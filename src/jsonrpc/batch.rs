@@ -21,21 +21,12 @@ pub fn split(bytes: &Bytes) -> Result<Vec<Bytes>, Invalid> {
     let members: Vec<&RawValue> =
         serde_json::from_str(text).map_err(|e| Invalid::Json(e.to_string()))?;
     if members.is_empty() {
-        return Err(Invalid::Shape {
-            reason: "the batch is empty",
-            id: None,
-        });
+        return Err(Invalid::Shape { reason: "the batch is empty", id: None });
     }
     if members.len() > MAX_BATCH {
-        return Err(Invalid::Shape {
-            reason: "the batch has too many members",
-            id: None,
-        });
+        return Err(Invalid::Shape { reason: "the batch has too many members", id: None });
     }
-    Ok(members
-        .into_iter()
-        .map(|member| bytes.slice_ref(member.get().as_bytes()))
-        .collect())
+    Ok(members.into_iter().map(|member| bytes.slice_ref(member.get().as_bytes())).collect())
 }
 
 #[cfg(test)]
@@ -52,19 +43,10 @@ mod tests {
 
     #[test]
     fn refused_batches() {
-        assert!(matches!(
-            split(&Bytes::from_static(b"[]")),
-            Err(Invalid::Shape { .. })
-        ));
-        assert!(matches!(
-            split(&Bytes::from_static(b"[1,")),
-            Err(Invalid::Json(_))
-        ));
+        assert!(matches!(split(&Bytes::from_static(b"[]")), Err(Invalid::Shape { .. })));
+        assert!(matches!(split(&Bytes::from_static(b"[1,")), Err(Invalid::Json(_))));
         let huge = format!("[{}0]", "0,".repeat(MAX_BATCH));
-        assert!(matches!(
-            split(&Bytes::from(huge)),
-            Err(Invalid::Shape { .. })
-        ));
+        assert!(matches!(split(&Bytes::from(huge)), Err(Invalid::Shape { .. })));
         assert!(!is_batch(b"{}"));
     }
 }

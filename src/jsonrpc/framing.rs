@@ -63,20 +63,14 @@ mod tests {
 
     #[test]
     fn newlines_between_tokens_become_spaces() {
-        assert_eq!(
-            one_line(Bytes::from_static(b"{\r\n\t\"a\":\n1\r}")),
-            &b"{  \t\"a\": 1 }"[..]
-        );
+        assert_eq!(one_line(Bytes::from_static(b"{\r\n\t\"a\":\n1\r}")), &b"{  \t\"a\": 1 }"[..]);
     }
 
     #[test]
     fn separators_are_escaped() {
         let text = Bytes::from("{\"a\":\"x\u{2028}y\u{2029}\u{2027}\u{202a}\"}");
         let line = one_line(text.clone());
-        assert_eq!(
-            line,
-            "{\"a\":\"x\\u2028y\\u2029\u{2027}\u{202a}\"}".as_bytes()
-        );
+        assert_eq!(line, "{\"a\":\"x\\u2028y\\u2029\u{2027}\u{202a}\"}".as_bytes());
         let value = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
         assert_eq!(value(&line), value(&text));
     }

@@ -54,9 +54,7 @@ impl Id {
     pub fn key(&self) -> IdKey {
         let raw = &self.0[..];
         let key = if raw.first() == Some(&b'"') {
-            serde_json::from_slice::<String>(raw)
-                .ok()
-                .map(|s| IdKey::String(s.into()))
+            serde_json::from_slice::<String>(raw).ok().map(|s| IdKey::String(s.into()))
         } else {
             number(raw)
         };
@@ -107,17 +105,9 @@ fn number(raw: &[u8]) -> Option<IdKey> {
     exponent = exponent.checked_add(i64::try_from(digits.len() - significant.len()).ok()?)?;
     let significant = significant.trim_start_matches('0');
     if significant.is_empty() {
-        return Some(IdKey::Number {
-            negative: false,
-            digits: "".into(),
-            exponent: 0,
-        });
+        return Some(IdKey::Number { negative: false, digits: "".into(), exponent: 0 });
     }
-    Some(IdKey::Number {
-        negative,
-        digits: significant.into(),
-        exponent,
-    })
+    Some(IdKey::Number { negative, digits: significant.into(), exponent })
 }
 
 #[cfg(test)]
@@ -125,9 +115,7 @@ mod tests {
     use super::*;
 
     fn key(raw: &'static str) -> IdKey {
-        Id::from_raw(Bytes::from_static(raw.as_bytes()))
-            .unwrap()
-            .key()
+        Id::from_raw(Bytes::from_static(raw.as_bytes())).unwrap().key()
     }
 
     #[test]
@@ -180,10 +168,7 @@ mod tests {
     #[test]
     fn only_strings_numbers_and_null_are_ids() {
         for raw in ["true", "{}", "[1]", ""] {
-            assert!(
-                Id::from_raw(Bytes::from_static(raw.as_bytes())).is_none(),
-                "{raw}"
-            );
+            assert!(Id::from_raw(Bytes::from_static(raw.as_bytes())).is_none(), "{raw}");
         }
         assert!(Id::NULL.is_null());
     }

@@ -46,10 +46,7 @@ fn one<'a>(text: &'a str, name: &str) -> Option<&'a str> {
         }
     }
     let mut json = serde_json::Deserializer::from_str(text);
-    json.deserialize_map(Member(name))
-        .ok()
-        .flatten()
-        .map(RawValue::get)
+    json.deserialize_map(Member(name)).ok().flatten().map(RawValue::get)
 }
 
 /// Compares a member name as bytes, because one with a lone surrogate is legal JSON.
@@ -103,10 +100,7 @@ pub fn error_response(
 
 /// A notification without parameters.
 pub fn notification(method: &str) -> Bytes {
-    Bytes::from(format!(
-        r#"{{"jsonrpc":"2.0","method":{}}}"#,
-        serde_json::Value::from(method)
-    ))
+    Bytes::from(format!(r#"{{"jsonrpc":"2.0","method":{}}}"#, serde_json::Value::from(method)))
 }
 
 /// A value of a type that is described by a struct, for the few places that need more than one
@@ -127,10 +121,7 @@ mod tests {
         assert_eq!(lookup(TEXT, &["a", "c"]), None);
         assert_eq!(lookup(TEXT, &["a", "b", "c"]), None);
         assert_eq!(lookup(TEXT, &["z"]), None);
-        assert_eq!(
-            lookup_string(br#"{"a":"x\u0041"}"#, &["a"]).as_deref(),
-            Some("xA")
-        );
+        assert_eq!(lookup_string(br#"{"a":"x\u0041"}"#, &["a"]).as_deref(), Some("xA"));
         assert!(is_true(br#"{"a":true}"#, &["a"]));
         assert_eq!(lookup(b"[1]", &["a"]), None);
     }
@@ -138,12 +129,8 @@ mod tests {
     #[test]
     fn our_own_messages_are_json() {
         let id = Id::from_raw(Bytes::from_static(b"\"q\\u0061\"")).unwrap();
-        let bytes = error_response(
-            &id,
-            -31000,
-            "a \"b\"\n",
-            Some(&serde_json::json!({"kind": "x"})),
-        );
+        let bytes =
+            error_response(&id, -31000, "a \"b\"\n", Some(&serde_json::json!({"kind": "x"})));
         assert_eq!(
             bytes,
             r#"{"jsonrpc":"2.0","id":"q\u0061","error":{"code":-31000,"message":"a \"b\"\n","data":{"kind":"x"}}}"#

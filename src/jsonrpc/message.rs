@@ -88,11 +88,7 @@ impl Message {
         let id_range = head.id.map_or(0..0, |raw| position(raw.get()));
         let id = (!id_range.is_empty()).then(|| Id::from_raw(bytes.slice(id_range.clone())));
         let kind = classify(&head, id, source)?;
-        Ok(Message {
-            bytes,
-            kind,
-            id_range,
-        })
+        Ok(Message { bytes, kind, id_range })
     }
 
     /// The message as it was received.
@@ -220,10 +216,7 @@ fn read_head(text: &str) -> Result<Head<'_>, Invalid> {
         // Distinguishes "not JSON" from "JSON, but no object".
         let mut json = serde_json::Deserializer::from_str(text);
         return match serde::Deserialize::deserialize(&mut json).and_then(|IgnoredAny| json.end()) {
-            Ok(()) => Err(Invalid::Shape {
-                reason: "it must be an object",
-                id: None,
-            }),
+            Ok(()) => Err(Invalid::Shape { reason: "it must be an object", id: None }),
             Err(e) => Err(Invalid::Json(e.to_string())),
         };
     }
@@ -235,10 +228,8 @@ fn read_head(text: &str) -> Result<Head<'_>, Invalid> {
 
 /// `id` is `None` without an id member, `Some(None)` with one that is no string, number or null.
 fn classify(head: &Head<'_>, id: Option<Option<Id>>, source: Source) -> Result<Kind, Invalid> {
-    let shape = |reason, id: &Option<Option<Id>>| Invalid::Shape {
-        reason,
-        id: id.clone().flatten(),
-    };
+    let shape =
+        |reason, id: &Option<Option<Id>>| Invalid::Shape { reason, id: id.clone().flatten() };
     let version_ok = match head.jsonrpc {
         Some(raw) => raw.get() == "\"2.0\"",
         None => source == Source::Server,
@@ -250,24 +241,20 @@ fn classify(head: &Head<'_>, id: Option<Option<Id>>, source: Source) -> Result<K
         return Err(shape("\"id\" must be a string or a number", &None));
     }
     if let Some(raw) = head.method {
-        let method: Cow<'_, str> = match raw
-            .get()
-            .strip_prefix('"')
-            .and_then(|s| s.strip_suffix('"'))
-        {
-            Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
-            Some(_) => serde_json::from_str::<String>(raw.get())
-                .map_err(|_| shape("\"method\" is not readable", &id))?
-                .into(),
-            None => return Err(shape("\"method\" must be a string", &id)),
-        };
+        let method: Cow<'_, str> =
+            match raw.get().strip_prefix('"').and_then(|s| s.strip_suffix('"')) {
+                Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
+                Some(_) => serde_json::from_str::<String>(raw.get())
+                    .map_err(|_| shape("\"method\" is not readable", &id))?
+                    .into(),
+                None => return Err(shape("\"method\" must be a string", &id)),
+            };
         let method = method.into();
         return match id.flatten() {
             None => Ok(Kind::Notification { method }),
-            Some(id) if id.is_null() && source == Source::Client => Err(Invalid::Shape {
-                reason: "a request id must not be null",
-                id: Some(Id::NULL),
-            }),
+            Some(id) if id.is_null() && source == Source::Client => {
+                Err(Invalid::Shape { reason: "a request id must not be null", id: Some(Id::NULL) })
+            }
             Some(id) => Ok(Kind::Request { id, method }),
         };
     }
@@ -277,14 +264,8 @@ fn classify(head: &Head<'_>, id: Option<Option<Id>>, source: Source) -> Result<K
     }
     match id.flatten() {
         Some(id) => Ok(Kind::Response { id, error }),
-        None if error => Ok(Kind::Response {
-            id: Id::NULL,
-            error,
-        }),
-        None => Err(Invalid::Shape {
-            reason: "a result needs an id",
-            id: None,
-        }),
+        None if error => Ok(Kind::Response { id: Id::NULL, error }),
+        None => Err(Invalid::Shape { reason: "a result needs an id", id: None }),
     }
 }
 
@@ -292,10 +273,7 @@ fn classify(head: &Head<'_>, id: Option<Option<Id>>, source: Source) -> Result<K
 fn trim(mut bytes: Bytes) -> Bytes {
     let white = |b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n');
     let start = bytes.iter().position(|b| !white(b)).unwrap_or(bytes.len());
-    let end = bytes
-        .iter()
-        .rposition(|b| !white(b))
-        .map_or(start, |at| at + 1);
+    let end = bytes.iter().rposition(|b| !white(b)).map_or(start, |at| at + 1);
     if start == 0 && end == bytes.len() {
         return bytes;
     }
@@ -329,10 +307,7 @@ mod tests {
         let response = server(r#"{"id":"a","result":{"method":"x"}}"#).unwrap();
         assert_eq!(
             response.kind(),
-            &Kind::Response {
-                id: response.id().unwrap().clone(),
-                error: false
-            }
+            &Kind::Response { id: response.id().unwrap().clone(), error: false }
         );
         assert!(matches!(
             server(r#"{"jsonrpc":"2.0","error":{"code":1,"message":"m"}}"#).unwrap().kind(),
@@ -340,9 +315,7 @@ mod tests {
         ));
         // Some servers write both members; the one that is not null counts.
         assert!(matches!(
-            server(r#"{"jsonrpc":"2.0","id":1,"result":{},"error":null}"#)
-                .unwrap()
-                .kind(),
+            server(r#"{"jsonrpc":"2.0","id":1,"result":{},"error":null}"#).unwrap().kind(),
             Kind::Response { error: false, .. }
         ));
     }
@@ -371,22 +344,13 @@ mod tests {
 
     #[test]
     fn not_json() {
-        for text in [
-            "",
-            "{",
-            "{} {}",
-            "nope",
-            "{\"a\":01}",
-            "{\"a\":\"\n\"}",
-            "{\"jsonrpc\":\"2.0\",}",
-        ] {
+        for text in
+            ["", "{", "{} {}", "nope", "{\"a\":01}", "{\"a\":\"\n\"}", "{\"jsonrpc\":\"2.0\",}"]
+        {
             assert!(matches!(client(text), Err(Invalid::Json(_))), "{text}");
         }
         let bad = Bytes::from_static(b"{\"jsonrpc\":\"2.0\",\"method\":\"x\",\"p\":\"\xff\"}");
-        assert!(matches!(
-            Message::parse(bad, Source::Client),
-            Err(Invalid::Json(_))
-        ));
+        assert!(matches!(Message::parse(bad, Source::Client), Err(Invalid::Json(_))));
     }
 
     #[test]

@@ -8,10 +8,7 @@ use super::id::Id;
 ///
 /// `prefix` may be cut anywhere and may be broken JSON after the id. Reads it once.
 pub fn salvage_id(prefix: &[u8]) -> Option<Id> {
-    let mut scan = Scan {
-        text: prefix,
-        at: 0,
-    };
+    let mut scan = Scan { text: prefix, at: 0 };
     scan.white();
     scan.expect(b'{')?;
     loop {
@@ -25,9 +22,7 @@ pub fn salvage_id(prefix: &[u8]) -> Option<Id> {
             // A number or literal that ends with the prefix may go on behind it.
             let whole = value.first() == Some(&b'"') || scan.at < prefix.len();
             let valid = serde_json::from_slice::<serde::de::IgnoredAny>(value).is_ok();
-            return (whole && valid)
-                .then(|| Id::from_raw(Bytes::copy_from_slice(value)))
-                .flatten();
+            return (whole && valid).then(|| Id::from_raw(Bytes::copy_from_slice(value))).flatten();
         }
         scan.white();
         scan.expect(b',')?;
@@ -97,9 +92,7 @@ impl<'a> Scan<'a> {
             }
             self.at += 1;
         }
-        (self.at > start)
-            .then(|| self.text.get(start..self.at))
-            .flatten()
+        (self.at > start).then(|| self.text.get(start..self.at)).flatten()
     }
 }
 
@@ -110,14 +103,8 @@ mod tests {
     #[test]
     fn finds_the_id() {
         for (text, id) in [
-            (
-                r#"{"jsonrpc":"2.0","id":17,"method":"x","params":{"a":"#,
-                Some("17"),
-            ),
-            (
-                r#"{"params":{"id":1,"s":"}\""},"id":"b\"c","x"#,
-                Some("\"b\\\"c\""),
-            ),
+            (r#"{"jsonrpc":"2.0","id":17,"method":"x","params":{"a":"#, Some("17")),
+            (r#"{"params":{"id":1,"s":"}\""},"id":"b\"c","x"#, Some("\"b\\\"c\"")),
             (r#"  { "id" : 1.5 , oops"#, Some("1.5")),
             (r#"{"id":null,"#, Some("null")),
             (r#"{"id":17"#, None),

@@ -40,13 +40,7 @@ pub struct Lines {
 impl Lines {
     /// Lines of at most `limit` bytes.
     pub fn new(limit: usize) -> Lines {
-        Lines {
-            buffer: BytesMut::new(),
-            searched: 0,
-            limit,
-            discarding: None,
-            at_start: true,
-        }
+        Lines { buffer: BytesMut::new(), searched: 0, limit, discarding: None, at_start: true }
     }
 
     /// Takes more input. Call [`Lines::next_line`] until it returns `None` before the next piece, so
@@ -114,9 +108,7 @@ impl Lines {
             line.truncate(line.len() - 1);
         }
         if line.len() > self.limit {
-            return Some(Line::TooLong {
-                prefix: prefix(&line),
-            });
+            return Some(Line::TooLong { prefix: prefix(&line) });
         }
         (!line.iter().all(u8::is_ascii_whitespace)).then_some(Line::Text(line))
     }
@@ -155,23 +147,14 @@ mod tests {
         );
         assert_eq!(all(100, &[b"\xef\xbb\xbf"]), []);
         assert_eq!(all(100, &[b""]), []);
-        assert_eq!(
-            all(100, &[b"a\n\xef\xbb\xbfb"]),
-            [text("a"), text("\u{feff}b")]
-        );
+        assert_eq!(all(100, &[b"a\n\xef\xbb\xbfb"]), [text("a"), text("\u{feff}b")]);
     }
 
     #[test]
     fn the_limit_is_exact_and_the_next_line_lives() {
         assert_eq!(
             all(3, &[b"abc\nabcd\nx\n"]),
-            [
-                text("abc"),
-                Line::TooLong {
-                    prefix: Bytes::from_static(b"abcd")
-                },
-                text("x")
-            ]
+            [text("abc"), Line::TooLong { prefix: Bytes::from_static(b"abcd") }, text("x")]
         );
         assert_eq!(all(3, &[b"abc\r\n"]), [text("abc")]);
     }
@@ -188,9 +171,7 @@ mod tests {
         lines.feed(b"\ny\n");
         assert_eq!(
             lines.next_line(),
-            Some(Line::TooLong {
-                prefix: Bytes::from(vec![b'x'; SALVAGE_PREFIX])
-            })
+            Some(Line::TooLong { prefix: Bytes::from(vec![b'x'; SALVAGE_PREFIX]) })
         );
         assert_eq!(lines.next_line(), Some(text("y")));
     }

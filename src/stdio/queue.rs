@@ -43,14 +43,7 @@ pub struct Closed;
 /// larger than the whole queue passes when the queue is empty.
 pub fn queue<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let (channel, receiver) = mpsc::channel(STDIO_QUEUE_MESSAGES);
-    (
-        Sender {
-            channel,
-            budget: Arc::new(Semaphore::new(capacity)),
-            capacity,
-        },
-        receiver,
-    )
+    (Sender { channel, budget: Arc::new(Semaphore::new(capacity)), capacity }, receiver)
 }
 
 impl<T> Sender<T> {
@@ -60,12 +53,7 @@ impl<T> Sender<T> {
     /// [`Closed`] if the receiver is gone.
     pub async fn reserve(&self, size: usize) -> Result<Room<'_, T>, Closed> {
         let share = u32::try_from(size.clamp(1, self.capacity)).unwrap_or(u32::MAX);
-        let share = self
-            .budget
-            .clone()
-            .acquire_many_owned(share)
-            .await
-            .map_err(|_| Closed)?;
+        let share = self.budget.clone().acquire_many_owned(share).await.map_err(|_| Closed)?;
         let place = self.channel.reserve().await.map_err(|_| Closed)?;
         Ok(Room { place, share })
     }
@@ -89,10 +77,7 @@ pub struct Room<'a, T> {
 impl<T> Room<'_, T> {
     /// Appends the value for which the room was reserved.
     pub fn put(self, value: T) {
-        self.place.send(Queued {
-            value,
-            _share: self.share,
-        });
+        self.place.send(Queued { value, _share: self.share });
     }
 }
 

@@ -54,13 +54,11 @@ impl Outbox {
     pub fn spawn(output: impl Write + Send + 'static) -> io::Result<Outbox> {
         let (queue, receiver) = queue::queue(STDOUT_QUEUE_BYTES);
         let (closing, closed) = watch::channel(false);
-        thread::Builder::new()
-            .name("stdout".into())
-            .spawn(move || {
-                if write_all(output, receiver).is_err() {
-                    closing.send_replace(true);
-                }
-            })?;
+        thread::Builder::new().name("stdout".into()).spawn(move || {
+            if write_all(output, receiver).is_err() {
+                closing.send_replace(true);
+            }
+        })?;
         Ok(Outbox { queue, closed })
     }
 
@@ -80,11 +78,7 @@ impl Outbox {
     /// [`OutputClosed`] if nobody reads any more.
     pub async fn reserve(&self, message: Bytes) -> Result<Reserved<'_>, OutputClosed> {
         let line = one_line(message);
-        let room = self
-            .queue
-            .reserve(line.len())
-            .await
-            .map_err(|_| OutputClosed)?;
+        let room = self.queue.reserve(line.len()).await.map_err(|_| OutputClosed)?;
         Ok(Reserved { line, room })
     }
 
@@ -94,10 +88,7 @@ impl Outbox {
     /// [`OutputClosed`] if nobody reads any more.
     pub async fn flush(&self) -> Result<(), OutputClosed> {
         let (done, written) = oneshot::channel();
-        self.queue
-            .send(Item::Flush(done), 1)
-            .await
-            .map_err(|_| OutputClosed)?;
+        self.queue.send(Item::Flush(done), 1).await.map_err(|_| OutputClosed)?;
         written.await.map_err(|_| OutputClosed)
     }
 
@@ -183,10 +174,7 @@ mod tests {
         let outbox = Outbox::spawn(output.clone()).unwrap();
         let large = format!("\"{}\"", "x".repeat(GATHERED));
         for message in ["1", &large, "2", "{\n}", &large, "3"] {
-            outbox
-                .send(Bytes::copy_from_slice(message.as_bytes()))
-                .await
-                .unwrap();
+            outbox.send(Bytes::copy_from_slice(message.as_bytes())).await.unwrap();
         }
         outbox.flush().await.unwrap();
         let written = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();

@@ -26,9 +26,7 @@ impl Backoff {
         }
         let doubled =
             BACKOFF_FIRST.saturating_mul(1_u32.checked_shl(self.fruitless - 1).unwrap_or(u32::MAX));
-        let pause = doubled
-            .min(BACKOFF_MAX)
-            .mul_f64(1.0 - dice.clamp(0.0, 1.0) / 2.0);
+        let pause = doubled.min(BACKOFF_MAX).mul_f64(1.0 - dice.clamp(0.0, 1.0) / 2.0);
         pause.max(floor.unwrap_or(Duration::ZERO))
     }
 

@@ -62,15 +62,7 @@ impl Endpoint {
             joined.unwrap_or(HeaderValue::from_static(ours))
         };
         let (accept_both, accept_events) = (accept(BOTH), accept(EVENTS));
-        Endpoint {
-            http,
-            url,
-            custom,
-            accept_both,
-            accept_events,
-            max_message,
-            redactor,
-        }
+        Endpoint { http, url, custom, accept_both, accept_events, max_message, redactor }
     }
 
     /// Sends one message.
@@ -86,8 +78,7 @@ impl Endpoint {
         let mut headers = self.headers(session);
         headers.insert(ACCEPT, self.accept_both.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.send(Method::POST, headers, Some(message), on_sent)
-            .await
+        self.send(Method::POST, headers, Some(message), on_sent).await
     }
 
     /// Opens an event stream: the standalone one, or with the cursor of a broken one, that.
@@ -103,9 +94,7 @@ impl Endpoint {
         headers.insert(ACCEPT, self.accept_events.clone());
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         // A compressing proxy would hold events back until it has enough of them.
-        headers
-            .entry(ACCEPT_ENCODING)
-            .or_insert(HeaderValue::from_static("identity"));
+        headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
         if !last_event_id.is_empty()
             && let Ok(cursor) = HeaderValue::from_bytes(last_event_id)
         {
@@ -119,8 +108,7 @@ impl Endpoint {
     /// # Errors
     /// If no response came; every status is the caller's.
     pub async fn delete(&self, session: &SessionHeaders) -> Result<Reply, Failure> {
-        self.send(Method::DELETE, self.headers(session), None, None)
-            .await
+        self.send(Method::DELETE, self.headers(session), None, None).await
     }
 
     /// The largest message, in bytes.
@@ -151,19 +139,9 @@ impl Endpoint {
         body: Option<Bytes>,
         on_sent: Option<OnSent>,
     ) -> Result<Reply, Failure> {
-        let request = Request {
-            method,
-            url: &self.url,
-            headers,
-            body,
-            on_sent,
-        };
+        let request = Request { method, url: &self.url, headers, body, on_sent };
         let response = self.http.send(request).await?;
-        Ok(Reply::new(
-            response,
-            self.max_message,
-            self.redactor.clone(),
-        ))
+        Ok(Reply::new(response, self.max_message, self.redactor.clone()))
     }
 }
 
@@ -183,13 +161,7 @@ mod tests {
     fn session_ids_are_visible_ascii() {
         let value = |bytes: &[u8]| HeaderValue::from_bytes(bytes).unwrap();
         assert!(valid_session_id(&value(b"!abc~")));
-        for bad in [
-            &b""[..],
-            b"a b",
-            b"a\tb",
-            b"a\xe4b",
-            &[b'x'; MAX_HEADER_TOKEN + 1],
-        ] {
+        for bad in [&b""[..], b"a b", b"a\tb", b"a\xe4b", &[b'x'; MAX_HEADER_TOKEN + 1]] {
             assert!(!valid_session_id(&value(bad)), "{bad:?}");
         }
     }

@@ -49,11 +49,7 @@ pub enum Body {
 
 impl Reply {
     pub(super) fn new(response: Response, max_message: usize, redactor: Arc<Redactor>) -> Reply {
-        Reply {
-            response,
-            max_message,
-            redactor,
-        }
+        Reply { response, max_message, redactor }
     }
 
     /// The status.
@@ -83,13 +79,7 @@ impl Reply {
 
     /// `Retry-After` in either form (RFC 9110, section 10.2.3).
     pub fn retry_after(&self) -> Option<Duration> {
-        let value = self
-            .response
-            .headers()
-            .get(RETRY_AFTER)?
-            .to_str()
-            .ok()?
-            .trim();
+        let value = self.response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
         if let Ok(seconds) = value.parse() {
             return Some(Duration::from_secs(seconds));
         }
@@ -116,9 +106,7 @@ impl Reply {
             return Ok(Body::Whole(first));
         }
         let promised = self.response.content_length().unwrap_or(0);
-        let room = usize::try_from(promised)
-            .unwrap_or(usize::MAX)
-            .min(self.max_message);
+        let room = usize::try_from(promised).unwrap_or(usize::MAX).min(self.max_message);
         let mut whole = BytesMut::with_capacity(room.max(first.len().min(self.max_message)));
         let mut next = Some(first);
         while let Some(piece) = next {
@@ -161,11 +149,7 @@ impl Reply {
     /// A failure about what this response contains, with the beginning of a text that shows it.
     pub fn invalid(&self, what: &str, body: &[u8]) -> Failure {
         let excerpt = status::excerpt(body, &self.redactor);
-        let text = if excerpt.is_empty() {
-            what.to_owned()
-        } else {
-            format!("{what}: {excerpt}")
-        };
+        let text = if excerpt.is_empty() { what.to_owned() } else { format!("{what}: {excerpt}") };
         Failure::new(FailureKind::InvalidResponse, text)
             .with_status(self.status().as_u16())
             .at(self.shown())
@@ -176,11 +160,7 @@ fn content(headers: &HeaderMap) -> Content {
     let Some(value) = headers.get(CONTENT_TYPE) else {
         return Content::Unnamed;
     };
-    let essence = value
-        .as_bytes()
-        .split(|b| *b == b';')
-        .next()
-        .unwrap_or_default();
+    let essence = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default();
     let essence = essence.trim_ascii();
     if essence.eq_ignore_ascii_case(b"application/json") {
         Content::Json

@@ -125,10 +125,7 @@ impl Decoder {
 
     /// Takes the next piece of the body. Call [`Decoder::next_item`] until it returns `None` before.
     pub fn feed(&mut self, piece: Bytes) {
-        debug_assert!(
-            self.input.is_empty(),
-            "the piece before has not been used up"
-        );
+        debug_assert!(self.input.is_empty(), "the piece before has not been used up");
         self.input = piece;
     }
 
@@ -172,9 +169,7 @@ impl Decoder {
         if self.discarding.is_some() {
             return None;
         }
-        self.data
-            .take()
-            .filter(|_| self.name.is_empty() || &self.name[..] == b"message")
+        self.data.take().filter(|_| self.name.is_empty() || &self.name[..] == b"message")
     }
 
     /// The last event id: the cursor of this stream. Empty if there is none.

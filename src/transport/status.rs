@@ -23,42 +23,19 @@ pub fn failure(
             FailureKind::Unauthorized,
             "the server wants authorization; check --header Authorization",
         ),
-        403 => (
-            FailureKind::Unauthorized,
-            "the server refuses these credentials or this origin",
-        ),
-        404 => (
-            FailureKind::HttpStatus,
-            "there is no MCP endpoint at this URL; check its path",
-        ),
-        405 => (
-            FailureKind::HttpStatus,
-            "this URL takes no POST; check its path",
-        ),
-        406 | 415 => (
-            FailureKind::HttpStatus,
-            "the server does not speak Streamable HTTP as specified",
-        ),
-        413 => (
-            FailureKind::HttpStatus,
-            "the message is too large for the server",
-        ),
-        429 => (
-            FailureKind::RateLimited,
-            "too many requests; wait and try again",
-        ),
-        503 => (
-            FailureKind::RateLimited,
-            "the server is unavailable; wait and try again",
-        ),
-        502 | 504 => (
-            FailureKind::HttpStatus,
-            "a gateway cannot reach the server; try again later",
-        ),
-        500.. => (
-            FailureKind::HttpStatus,
-            "the server failed; try again or look at its log",
-        ),
+        403 => (FailureKind::Unauthorized, "the server refuses these credentials or this origin"),
+        404 => (FailureKind::HttpStatus, "there is no MCP endpoint at this URL; check its path"),
+        405 => (FailureKind::HttpStatus, "this URL takes no POST; check its path"),
+        406 | 415 => {
+            (FailureKind::HttpStatus, "the server does not speak Streamable HTTP as specified")
+        }
+        413 => (FailureKind::HttpStatus, "the message is too large for the server"),
+        429 => (FailureKind::RateLimited, "too many requests; wait and try again"),
+        503 => (FailureKind::RateLimited, "the server is unavailable; wait and try again"),
+        502 | 504 => {
+            (FailureKind::HttpStatus, "a gateway cannot reach the server; try again later")
+        }
+        500.. => (FailureKind::HttpStatus, "the server failed; try again or look at its log"),
         _ => (FailureKind::HttpStatus, "the server refused the request"),
     };
     let said = excerpt(body, redactor);
@@ -83,23 +60,12 @@ pub fn failure(
 /// What a body says, in a few words: the message of a JSON error, the title of an HTML page, or the
 /// first line of text.
 pub fn excerpt(body: &[u8], redactor: &Redactor) -> String {
-    let paths: [&[&str]; 5] = [
-        &["error", "message"],
-        &["error_description"],
-        &["message"],
-        &["detail"],
-        &["error"],
-    ];
-    let said = paths
-        .iter()
-        .find_map(|path| member::lookup_string(body, path));
+    let paths: [&[&str]; 5] =
+        [&["error", "message"], &["error_description"], &["message"], &["detail"], &["error"]];
+    let said = paths.iter().find_map(|path| member::lookup_string(body, path));
     let said = said.or_else(|| title(body)).unwrap_or_else(|| {
         let text = String::from_utf8_lossy(body);
-        text.lines()
-            .map(str::trim)
-            .find(|line| !line.is_empty())
-            .unwrap_or_default()
-            .to_owned()
+        text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
     });
     redactor.clean(&said, EXCERPT)
 }
@@ -127,15 +93,9 @@ mod tests {
                 r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"No valid session"},"id":null}"#,
                 "No valid session",
             ),
-            (
-                r#"{"error":"invalid_token","error_description":"expired"}"#,
-                "expired",
-            ),
+            (r#"{"error":"invalid_token","error_description":"expired"}"#, "expired"),
             (r#"{"error":"invalid_token"}"#, "invalid_token"),
-            (
-                "<!DOCTYPE html><HTML><head><Title lang=en>\n Sign in </title></head>",
-                "Sign in",
-            ),
+            ("<!DOCTYPE html><HTML><head><Title lang=en>\n Sign in </title></head>", "Sign in"),
             ("\n\n Forbidden \nby policy", "Forbidden"),
             ("", ""),
             ("<title", "<title"),

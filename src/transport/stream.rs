@@ -16,10 +16,7 @@ pub struct EventStream {
 
 impl EventStream {
     pub(super) fn new(response: Response, max_message: usize, last_event_id: Bytes) -> EventStream {
-        EventStream {
-            response,
-            decoder: Decoder::resuming(max_message, last_event_id),
-        }
+        EventStream { response, decoder: Decoder::resuming(max_message, last_event_id) }
     }
 
     /// The next item that is already here, without waiting.
@@ -50,11 +47,7 @@ impl EventStream {
     /// The cursor: the last event id, empty if there is none or if it cannot be sent back.
     pub fn cursor(&self) -> Bytes {
         let id = self.decoder.last_event_id();
-        if id.len() > MAX_HEADER_TOKEN {
-            Bytes::new()
-        } else {
-            id.clone()
-        }
+        if id.len() > MAX_HEADER_TOKEN { Bytes::new() } else { id.clone() }
     }
 
     /// The server's last `retry` field, in milliseconds.

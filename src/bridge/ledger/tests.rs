@@ -48,21 +48,14 @@ fn failure() -> Failure {
 async fn written(outbox: &Outbox, output: &mpsc::Receiver<u8>) -> Vec<String> {
     outbox.flush().await.unwrap();
     let bytes: Vec<u8> = output.try_iter().collect();
-    String::from_utf8(bytes)
-        .unwrap()
-        .lines()
-        .map(str::to_owned)
-        .collect()
+    String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
 }
 
 #[tokio::test]
 async fn the_first_answer_is_the_only_one() {
     let (ledger, outbox, output) = ledger();
     let ticket = ledger.open(&id("1"), "ping").unwrap();
-    assert_eq!(
-        ledger.open(&id("1.0"), "ping").unwrap_err(),
-        Refused::Duplicate
-    );
+    assert_eq!(ledger.open(&id("1.0"), "ping").unwrap_err(), Refused::Duplicate);
     assert!(ledger.answer(&response("1")).await);
     assert!(!ledger.answer(&response("1")).await);
     assert!(!ledger.fail(&ticket, &failure()).await);
@@ -116,10 +109,7 @@ async fn the_ledger_is_bounded() {
     }
     assert_eq!(ledger.server_response(&id("0")), Some(7));
     assert_eq!(ledger.server_response(&id("0")), None);
-    assert_eq!(
-        ledger.server_response(&id(&(MAX_SERVER_REQUESTS + 1).to_string())),
-        None
-    );
+    assert_eq!(ledger.server_response(&id(&(MAX_SERVER_REQUESTS + 1).to_string())), None);
     assert_eq!(ledger.table().server_count, MAX_SERVER_REQUESTS - 1);
 }
 

@@ -44,18 +44,10 @@ async fn a_name_is_asked_for_by_elicitation() {
     let demo = Demo::plain().await;
     let client = demo.session_with("2025-11-25", able()).await;
     for (answer, text, is_error) in [
-        (
-            json!({"action": "accept", "content": {"name": "Ada"}}),
-            "Hello, Ada!",
-            false,
-        ),
+        (json!({"action": "accept", "content": {"name": "Ada"}}), "Hello, Ada!", false),
         (json!({"action": "decline"}), "declined", false),
         (json!({"action": "cancel"}), "dismissed", false),
-        (
-            json!({"action": "accept", "content": {"name": ""}}),
-            "does not fit",
-            true,
-        ),
+        (json!({"action": "accept", "content": {"name": ""}}), "does not fit", true),
         (json!({"action": "accept"}), "does not fit", true),
         (json!({}), "no valid action", true),
     ] {
@@ -63,10 +55,7 @@ async fn a_name_is_asked_for_by_elicitation() {
         let question = question(&mut events).await;
         assert_eq!(question["method"], "elicitation/create");
         assert_eq!(question["params"]["mode"], "form");
-        assert_eq!(
-            question["params"]["requestedSchema"]["required"],
-            json!(["name"])
-        );
+        assert_eq!(question["params"]["requestedSchema"]["required"], json!(["name"]));
         reply(&client, &question, answer).await;
         let (said, failed) = outcome(events).await;
         assert!(said.contains(text), "{said}");
@@ -92,16 +81,10 @@ async fn a_model_is_asked_by_sampling() {
         let mut events = client.stream(&call(1, "ask_model", arguments)).await;
         let question = question(&mut events).await;
         assert_eq!(question["method"], "sampling/createMessage");
-        assert_eq!(
-            question["params"]["messages"][0]["content"]["text"],
-            "What?"
-        );
+        assert_eq!(question["params"]["messages"][0]["content"]["text"], "What?");
         let answer = json!({"role": "assistant", "model": "tiny", "content": content});
         reply(&client, &question, answer).await;
-        assert_eq!(
-            outcome(events).await,
-            ("tiny says: hello".to_owned(), false)
-        );
+        assert_eq!(outcome(events).await, ("tiny says: hello".to_owned(), false));
     }
 }
 
@@ -133,10 +116,7 @@ async fn an_error_of_the_client_is_an_error_of_the_tool() {
 
 #[tokio::test]
 async fn waiting_for_the_client_is_bounded() {
-    let limits = Limits {
-        client_answer: Duration::from_millis(50),
-        ..Limits::default()
-    };
+    let limits = Limits { client_answer: Duration::from_millis(50), ..Limits::default() };
     let demo = Demo::start(&[], limits).await;
     let client = demo.session_with("2025-11-25", able()).await;
     let mut events = client.stream(&call(1, "ask_name", json!({}))).await;
@@ -177,8 +157,5 @@ async fn with_json_only_the_question_comes_on_the_standalone_stream() {
     };
     let message = call(1, "ask_name", json!({}));
     let (response, ()) = tokio::join!(client.post(&message), answering);
-    assert_eq!(
-        outcome_of(&body(response).await),
-        ("Hello, Bo!".to_owned(), false)
-    );
+    assert_eq!(outcome_of(&body(response).await), ("Hello, Bo!".to_owned(), false));
 }

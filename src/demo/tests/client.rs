@@ -83,16 +83,10 @@ impl Demo {
     pub async fn session_with(&self, revision: &str, capabilities: Value) -> Client<'_> {
         let response = send(self.post(&initialize(revision, capabilities))).await;
         assert_eq!(response.status(), StatusCode::OK);
-        let id = response.headers()["mcp-session-id"]
-            .to_str()
-            .unwrap()
-            .to_owned();
+        let id = response.headers()["mcp-session-id"].to_str().unwrap().to_owned();
         let client = Client { demo: self, id };
         let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
-        assert_eq!(
-            client.post(&initialized).await.status(),
-            StatusCode::ACCEPTED
-        );
+        assert_eq!(client.post(&initialized).await.status(), StatusCode::ACCEPTED);
         client
     }
 }
@@ -112,11 +106,7 @@ pub fn request(id: impl Into<Value>, method: &str, params: Value) -> Value {
 /// A call of a tool with progress wanted.
 pub fn call(id: impl Into<Value>, tool: &str, arguments: Value) -> Value {
     let meta = json!({"progressToken": "token"});
-    request(
-        id,
-        "tools/call",
-        json!({"name": tool, "arguments": arguments, "_meta": meta}),
-    )
+    request(id, "tools/call", json!({"name": tool, "arguments": arguments, "_meta": meta}))
 }
 
 pub async fn send(request: RequestBuilder) -> Response {
@@ -157,10 +147,7 @@ impl Client<'_> {
     }
 
     pub async fn get(&self, last_event_id: Option<&str>) -> Response {
-        let mut request = self
-            .demo
-            .request(Method::GET)
-            .header("mcp-session-id", &self.id);
+        let mut request = self.demo.request(Method::GET).header("mcp-session-id", &self.id);
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);
         }
@@ -173,10 +160,7 @@ impl Client<'_> {
     }
 
     pub async fn delete(&self) -> StatusCode {
-        let request = self
-            .demo
-            .request(Method::DELETE)
-            .header("mcp-session-id", &self.id);
+        let request = self.demo.request(Method::DELETE).header("mcp-session-id", &self.id);
         send(request).await.status()
     }
 }
@@ -195,10 +179,7 @@ impl Event {
     }
 
     pub fn method(&self) -> String {
-        self.json()["method"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        self.json()["method"].as_str().unwrap_or_default().to_owned()
     }
 }
 
@@ -221,10 +202,7 @@ impl Events {
     pub fn new(response: Response) -> Self {
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self {
-            response,
-            text: String::new(),
-        }
+        Self { response, text: String::new() }
     }
 
     /// The next event, comments left out.
@@ -238,9 +216,7 @@ impl Events {
                 }
                 let field = |name: &str| {
                     let mut lines = block.lines();
-                    lines
-                        .find_map(|line| line.strip_prefix(name))
-                        .map(str::to_owned)
+                    lines.find_map(|line| line.strip_prefix(name)).map(str::to_owned)
                 };
                 return Ok(Event {
                     id: field("id: ").unwrap(),

@@ -9,19 +9,14 @@ use crate::demo::limits::Limits;
 async fn simple_tools_answer_by_json() {
     let demo = Demo::plain().await;
     let client = demo.session().await;
-    let echo = client
-        .call("echo", json!({"text": "héllo \u{1F600}"}))
-        .await;
+    let echo = client.call("echo", json!({"text": "héllo \u{1F600}"})).await;
     assert_eq!(echo["result"]["content"][0]["text"], "héllo \u{1F600}");
     let add = client.call("add", json!({"a": 2, "b": 3})).await;
     assert_eq!(add["result"]["structuredContent"], json!({"sum": 5}));
     let add = client.call("add", json!({"a": 0.5, "b": -2})).await;
     assert_eq!(add["result"]["content"][0]["text"], "-1.5");
     let big = client.call("big", json!({"bytes": 1_000_000})).await;
-    assert_eq!(
-        big["result"]["content"][0]["text"].as_str().unwrap().len(),
-        1_000_000
-    );
+    assert_eq!(big["result"]["content"][0]["text"].as_str().unwrap().len(), 1_000_000);
     let old = demo.session_with("2025-03-26", json!({})).await;
     let add = old.call("add", json!({"a": 2, "b": 3})).await;
     assert!(add["result"].get("structuredContent").is_none());
@@ -31,9 +26,7 @@ async fn simple_tools_answer_by_json() {
 async fn a_big_answer_can_come_on_a_stream() {
     let demo = Demo::plain().await;
     let client = demo.session().await;
-    let stream = client
-        .stream(&call(1, "big", json!({"bytes": 3_000_000, "stream": true})))
-        .await;
+    let stream = client.stream(&call(1, "big", json!({"bytes": 3_000_000, "stream": true}))).await;
     let (events, _) = stream.rest().await;
     let text = events[1].json()["result"]["content"][0]["text"].clone();
     assert_eq!((events.len(), text.as_str().unwrap().len()), (2, 3_000_000));
@@ -59,16 +52,8 @@ async fn unfit_arguments_are_errors_of_the_tool() {
         let answer = client.call(tool, arguments.clone()).await;
         assert_eq!(answer["result"]["isError"], true, "{tool} {arguments}");
     }
-    for arguments in [
-        json!({"to": 0}),
-        json!({"to": 1001}),
-        json!({"to": 1, "delay_ms": 10_001}),
-    ] {
-        let (events, _) = client
-            .stream(&call(1, "count", arguments))
-            .await
-            .rest()
-            .await;
+    for arguments in [json!({"to": 0}), json!({"to": 1001}), json!({"to": 1, "delay_ms": 10_001})] {
+        let (events, _) = client.stream(&call(1, "count", arguments)).await.rest().await;
         assert_eq!(events[1].json()["result"]["isError"], true);
     }
 }
@@ -84,17 +69,9 @@ async fn requests_that_cannot_be_served_get_the_specified_errors() {
         ("tools/list", json!({"cursor": "made up"}), -32602),
         ("resources/read", json!({"uri": "demo://nothing"}), -32002),
         ("resources/read", json!({}), -32602),
-        (
-            "resources/subscribe",
-            json!({"uri": "demo://nothing"}),
-            -32002,
-        ),
+        ("resources/subscribe", json!({"uri": "demo://nothing"}), -32002),
         ("prompts/get", json!({"name": "no_such"}), -32602),
-        (
-            "completion/complete",
-            json!({"ref": {"type": "ref/other"}}),
-            -32602,
-        ),
+        ("completion/complete", json!({"ref": {"type": "ref/other"}}), -32602),
         ("logging/setLevel", json!({"level": "loud"}), -32602),
     ] {
         let answer = client.ask(method, params).await;
@@ -148,17 +125,9 @@ async fn an_added_tool_is_announced_and_works() {
     let mut standalone = client.listen(None).await;
     standalone.next().await.unwrap();
     client.call("add_tool", json!({"name": "mine"})).await;
-    assert_eq!(
-        standalone.next().await.unwrap().method(),
-        "notifications/tools/list_changed"
-    );
+    assert_eq!(standalone.next().await.unwrap().method(), "notifications/tools/list_changed");
     let answer = client.call("mine", json!({})).await;
-    assert!(
-        answer["result"]["content"][0]["text"]
-            .as_str()
-            .unwrap()
-            .contains("mine")
-    );
+    assert!(answer["result"]["content"][0]["text"].as_str().unwrap().contains("mine"));
 }
 
 #[tokio::test]
@@ -177,10 +146,7 @@ async fn only_subscribers_are_told_of_changes() {
     let update = standalone.next().await.unwrap().json();
     assert_eq!(update["method"], "notifications/resources/updated");
     assert_eq!(update["params"], counter);
-    assert_eq!(
-        standalone.next().await.unwrap().method(),
-        "notifications/tools/list_changed"
-    );
+    assert_eq!(standalone.next().await.unwrap().method(), "notifications/tools/list_changed");
     let read = client.ask("resources/read", counter).await;
     assert_eq!(read["result"]["contents"][0]["text"], r#"{"touches":3}"#);
 }
@@ -191,9 +157,7 @@ async fn prompts_and_completion_answer() {
     let client = demo.session().await;
     let params = json!({"name": "describe_planet", "arguments": {"planet": "saturn"}});
     let prompt = client.ask("prompts/get", params).await;
-    let text = prompt["result"]["messages"][0]["content"]["text"]
-        .as_str()
-        .unwrap();
+    let text = prompt["result"]["messages"][0]["content"]["text"].as_str().unwrap();
     assert!(text.contains("saturn"));
     let complete = client
         .ask(
@@ -204,10 +168,7 @@ async fn prompts_and_completion_answer() {
             }),
         )
         .await;
-    assert_eq!(
-        complete["result"]["completion"]["values"],
-        json!(["jupiter"])
-    );
+    assert_eq!(complete["result"]["completion"]["values"], json!(["jupiter"]));
 }
 
 #[tokio::test]
@@ -215,26 +176,17 @@ async fn log_messages_follow_the_level() {
     let demo = Demo::plain().await;
     let client = demo.session().await;
     for (level, expected) in [("debug", 4), ("info", 1), ("warning", 0)] {
-        client
-            .ask("logging/setLevel", json!({ "level": level }))
-            .await;
-        let stream = client
-            .stream(&call(2, "count", json!({"to": 3, "delay_ms": 0})))
-            .await;
+        client.ask("logging/setLevel", json!({ "level": level })).await;
+        let stream = client.stream(&call(2, "count", json!({"to": 3, "delay_ms": 0}))).await;
         let (events, _) = stream.rest().await;
-        let messages = events[1..]
-            .iter()
-            .filter(|event| event.method() == "notifications/message");
+        let messages = events[1..].iter().filter(|event| event.method() == "notifications/message");
         assert_eq!(messages.count(), expected, "{level}");
     }
 }
 
 #[tokio::test]
 async fn calls_at_once_are_bounded_and_ids_unique() {
-    let limits = Limits {
-        calls: 2,
-        ..Limits::default()
-    };
+    let limits = Limits { calls: 2, ..Limits::default() };
     let demo = Demo::start(&[], limits).await;
     let client = demo.session().await;
     let slow = |id: &str| call(id, "count", json!({"to": 1000, "delay_ms": 10_000}));

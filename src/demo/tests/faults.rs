@@ -50,10 +50,7 @@ async fn closed_streams_say_when_to_come_back() {
     let client = demo.session().await;
     let (events, end) = client.stream(&counting(1)).await.rest().await;
     assert_eq!((events.len(), end), (1, End::Closed));
-    assert_eq!(
-        (events[0].data.as_str(), events[0].retry.as_deref()),
-        ("", Some("500"))
-    );
+    assert_eq!((events[0].data.as_str(), events[0].retry.as_deref()), ("", Some("500")));
     let (rest, end) = client.listen(Some(&events[0].id)).await.rest().await;
     assert_eq!((answer(&rest), end), (json!("Counted to 3."), End::Closed));
     let old = demo.session_with("2025-06-18", json!({})).await;
@@ -70,9 +67,7 @@ async fn sessions_are_forgotten_after_n_requests() {
         let bystander = demo.session().await;
         let standalone = client.listen(None).await;
         assert_eq!(client.post(&ping).await.status(), StatusCode::OK);
-        let mut running = client
-            .stream(&call(2, "count", json!({"to": 5, "delay_ms": 50})))
-            .await;
+        let mut running = client.stream(&call(2, "count", json!({"to": 5, "delay_ms": 50}))).await;
         running.next().await.unwrap();
         assert_eq!(client.post(&ping).await.status(), StatusCode::NOT_FOUND);
         assert_eq!(bystander.get(None).await.status(), StatusCode::NOT_FOUND);
@@ -91,10 +86,7 @@ async fn a_forgotten_session_does_not_wait_for_answers() {
     let mut stream = client.stream(&call(1, "ask_name", json!({}))).await;
     stream.next().await.unwrap();
     stream.next().await.unwrap();
-    assert_eq!(
-        client.post(&counting(2)).await.status(),
-        StatusCode::NOT_FOUND
-    );
+    assert_eq!(client.post(&counting(2)).await.status(), StatusCode::NOT_FOUND);
     let (events, _) = stream.rest().await;
     assert!(answer(&events).as_str().unwrap().contains("session ended"));
 }
@@ -138,19 +130,14 @@ async fn answers_can_be_json_only() {
     let text = body(response).await["result"]["content"][0]["text"].clone();
     assert_eq!(text, "Counted to 3.");
     standalone.next().await.unwrap();
-    assert_eq!(
-        standalone.next().await.unwrap().method(),
-        "notifications/progress"
-    );
+    assert_eq!(standalone.next().await.unwrap().method(), "notifications/progress");
     let slow = call(2, "count", json!({"to": 1000, "delay_ms": 10_000}));
     let cancelling = async {
         // The call is registered once it has said that it begins.
         while standalone.next().await.unwrap().method() != "notifications/message" {}
         let params = json!({"requestId": 2});
         let method = "notifications/cancelled";
-        client
-            .post(&json!({"jsonrpc": "2.0", "method": method, "params": params}))
-            .await;
+        client.post(&json!({"jsonrpc": "2.0", "method": method, "params": params})).await;
     };
     let (response, ()) = tokio::join!(client.post(&slow), cancelling);
     assert_eq!(body(response).await["error"]["code"], -32800);
@@ -161,10 +148,7 @@ async fn faults_add_up() {
     let demo = Demo::start(&["close-streams", "unavailable=4"], Limits::default()).await;
     let client = demo.session().await;
     let (events, _) = client.stream(&counting(1)).await.rest().await;
-    assert_eq!(
-        client.post(&counting(2)).await.status(),
-        StatusCode::SERVICE_UNAVAILABLE
-    );
+    assert_eq!(client.post(&counting(2)).await.status(), StatusCode::SERVICE_UNAVAILABLE);
     let (rest, _) = client.listen(Some(&events[0].id)).await.rest().await;
     assert_eq!(answer(&rest), "Counted to 3.");
 }

@@ -63,23 +63,13 @@ async fn media_types_paths_and_methods_are_checked() {
     let ping = request(1, "ping", json!({})).to_string();
     let post = |accept: &str, content: &str| {
         let request = demo.http.post(demo.url()).body(ping.clone());
-        send(
-            request
-                .header("accept", accept)
-                .header("content-type", content),
-        )
+        send(request.header("accept", accept).header("content-type", content))
     };
     let both = "application/json, text/event-stream";
-    assert_eq!(
-        post("application/json", "application/json").await.status(),
-        406
-    );
+    assert_eq!(post("application/json", "application/json").await.status(), 406);
     assert_eq!(post(both, "text/plain").await.status(), 415);
     assert_eq!(post(both, "application/json").await.status(), 400);
-    let get = demo
-        .http
-        .get(demo.url())
-        .header("accept", "application/json");
+    let get = demo.http.get(demo.url()).header("accept", "application/json");
     assert_eq!(send(get).await.status(), 406);
     let put = send(demo.request(Method::PUT)).await;
     assert_eq!(put.status(), 405);
@@ -100,9 +90,7 @@ async fn what_is_not_a_message_gets_an_error_without_id() {
         (b"5", -32600),
         (br#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, -32600),
     ] {
-        let request = demo
-            .request(Method::POST)
-            .header("content-type", "application/json");
+        let request = demo.request(Method::POST).header("content-type", "application/json");
         let request = request.header("mcp-session-id", &client.id).body(text);
         let response = send(request).await;
         assert_eq!(response.status(), StatusCode::BAD_REQUEST);
@@ -114,37 +102,25 @@ async fn what_is_not_a_message_gets_an_error_without_id() {
 
 #[tokio::test]
 async fn the_size_of_a_message_is_bounded() {
-    let limits = Limits {
-        message_bytes: 10_000,
-        ..Limits::default()
-    };
+    let limits = Limits { message_bytes: 10_000, ..Limits::default() };
     let demo = Demo::start(&[], limits).await;
     let client = demo.session().await;
     let fits = "x".repeat(9_000);
     let answer = client.call("echo", json!({"text": fits})).await;
     assert_eq!(answer["result"]["content"][0]["text"], fits);
     let too_large = call(1, "echo", json!({"text": "x".repeat(10_000)}));
-    assert_eq!(
-        client.post(&too_large).await.status(),
-        StatusCode::PAYLOAD_TOO_LARGE
-    );
+    assert_eq!(client.post(&too_large).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
 }
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_not_waited_for() {
-    let limits = Limits {
-        message_time: Duration::from_millis(50),
-        ..Limits::default()
-    };
+    let limits = Limits { message_time: Duration::from_millis(50), ..Limits::default() };
     let demo = Demo::start(&[], limits).await;
     let mut socket = TcpStream::connect(demo.address).await.unwrap();
     let head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n";
     socket.write_all(head.as_bytes()).await.unwrap();
     let mut status = [0; 12];
-    timeout(PATIENCE, socket.read_exact(&mut status))
-        .await
-        .unwrap()
-        .unwrap();
+    timeout(PATIENCE, socket.read_exact(&mut status)).await.unwrap().unwrap();
     assert_eq!(&status, b"HTTP/1.1 408");
 }
 
@@ -167,10 +143,7 @@ async fn batches_belong_to_the_first_revision() {
     assert_eq!(old.post(&notes).await.status(), StatusCode::ACCEPTED);
     assert_eq!(old.post(&json!([])).await.status(), StatusCode::BAD_REQUEST);
     let many: Vec<_> = (0..65).map(|id| request(id, "ping", json!({}))).collect();
-    assert_eq!(
-        old.post(&json!(many)).await.status(),
-        StatusCode::BAD_REQUEST
-    );
+    assert_eq!(old.post(&json!(many)).await.status(), StatusCode::BAD_REQUEST);
     let new = demo.session().await;
     assert_eq!(new.post(&batch).await.status(), StatusCode::BAD_REQUEST);
 }
@@ -180,12 +153,8 @@ async fn every_exchange_is_one_line() {
     let demo = Demo::plain().await;
     send(demo.post(&initialize("2025-11-25", json!({})))).await;
     let client = demo.session().await;
-    client
-        .post(&request(1, "evil\u{1b}[2J\nPOST", json!({})))
-        .await;
-    client
-        .post(&json!({"jsonrpc": "2.0", "id": 1, "result": {}}))
-        .await;
+    client.post(&request(1, "evil\u{1b}[2J\nPOST", json!({}))).await;
+    client.post(&json!({"jsonrpc": "2.0", "id": 1, "result": {}})).await;
     client.delete().await;
     client.get(None).await;
     let short = &client.id[..8];
@@ -193,14 +162,8 @@ async fn every_exchange_is_one_line() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 7, "{text}");
     assert_eq!(lines[1], format!("POST initialize 200 {short}"));
-    assert_eq!(
-        lines[2],
-        format!("POST notifications/initialized 202 {short}")
-    );
-    assert_eq!(
-        lines[3],
-        format!("POST evil\\u{{1b}}[2J\\u{{a}}POST 200 {short}")
-    );
+    assert_eq!(lines[2], format!("POST notifications/initialized 202 {short}"));
+    assert_eq!(lines[3], format!("POST evil\\u{{1b}}[2J\\u{{a}}POST 200 {short}"));
     assert_eq!(lines[4], format!("POST - 202 {short}"));
     assert_eq!(lines[5], format!("DELETE - 204 {short}"));
     assert_eq!(lines[6], format!("GET - 404 {short}"));

@@ -26,10 +26,7 @@ async fn the_revision_is_negotiated_and_a_session_assigned() {
         assert_eq!(answer["id"], "init");
         assert_eq!(answer["result"]["protocolVersion"], granted);
         assert_eq!(answer["result"]["serverInfo"]["name"], "mcp-tether-demo");
-        assert_eq!(
-            answer["result"]["capabilities"]["resources"]["subscribe"],
-            true
-        );
+        assert_eq!(answer["result"]["capabilities"]["resources"]["subscribe"], true);
     }
 }
 
@@ -89,9 +86,8 @@ async fn delete_ends_the_session_with_its_calls_and_streams() {
     let other = demo.session().await;
     let mut standalone = client.listen(None).await;
     standalone.next().await.unwrap();
-    let mut counting = client
-        .stream(&call(1, "count", json!({"to": 1000, "delay_ms": 10_000})))
-        .await;
+    let mut counting =
+        client.stream(&call(1, "count", json!({"to": 1000, "delay_ms": 10_000}))).await;
     counting.next().await.unwrap();
     assert_eq!(client.delete().await, StatusCode::NO_CONTENT);
     assert!(standalone.rest().await.0.is_empty());
@@ -104,19 +100,13 @@ async fn delete_ends_the_session_with_its_calls_and_streams() {
 
 #[tokio::test]
 async fn an_unused_session_expires_but_a_listening_one_does_not() {
-    let limits = Limits {
-        session_idle: Duration::from_millis(200),
-        ..Limits::default()
-    };
+    let limits = Limits { session_idle: Duration::from_millis(200), ..Limits::default() };
     let demo = Demo::start(&[], limits).await;
     // The handshake must not take as long as the session lives; on a slow machine it may have to
     // be tried again.
     let listening = loop {
         let response = send(demo.post(&initialize("2025-11-25", json!({})))).await;
-        let session = response.headers()["mcp-session-id"]
-            .to_str()
-            .unwrap()
-            .to_owned();
+        let session = response.headers()["mcp-session-id"].to_str().unwrap().to_owned();
         let get = demo.request(Method::GET).header("mcp-session-id", &session);
         let response = send(get).await;
         if response.status() == StatusCode::OK {
@@ -124,16 +114,11 @@ async fn an_unused_session_expires_but_a_listening_one_does_not() {
         }
     };
     let response = send(demo.post(&initialize("2025-11-25", json!({})))).await;
-    let unused = response.headers()["mcp-session-id"]
-        .to_str()
-        .unwrap()
-        .to_owned();
+    let unused = response.headers()["mcp-session-id"].to_str().unwrap().to_owned();
     tokio::time::sleep(Duration::from_millis(400)).await;
     let ping = request(1, "ping", json!({}));
     let status = async |session: &str| {
-        send(demo.post(&ping).header("mcp-session-id", session))
-            .await
-            .status()
+        send(demo.post(&ping).header("mcp-session-id", session)).await.status()
     };
     assert_eq!(status(&unused).await, StatusCode::NOT_FOUND);
     assert_eq!(status(&listening.0).await, StatusCode::OK);
@@ -141,27 +126,16 @@ async fn an_unused_session_expires_but_a_listening_one_does_not() {
 
 #[tokio::test]
 async fn the_number_of_sessions_is_bounded() {
-    let limits = Limits {
-        sessions: 3,
-        ..Limits::default()
-    };
+    let limits = Limits { sessions: 3, ..Limits::default() };
     let demo = Demo::start(&[], limits).await;
     let oldest = demo.session().await;
     let mut streams = Vec::new();
     for _ in 0..3 {
         streams.push(demo.session().await.listen(None).await);
     }
-    assert_eq!(
-        oldest.get(None).await.status(),
-        StatusCode::NOT_FOUND,
-        "displaced"
-    );
+    assert_eq!(oldest.get(None).await.status(), StatusCode::NOT_FOUND, "displaced");
     let refused = send(demo.post(&initialize("2025-11-25", json!({})))).await;
-    assert_eq!(
-        refused.status(),
-        StatusCode::SERVICE_UNAVAILABLE,
-        "all in use"
-    );
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE, "all in use");
     assert_eq!(refused.headers()["retry-after"], "1");
 }
 
@@ -171,9 +145,7 @@ async fn sessions_do_not_share_what_they_change() {
     let (one, other) = (demo.session().await, demo.session().await);
     one.call("touch_resource", json!({})).await;
     let touches = async |client: &super::client::Client<'_>| -> Value {
-        let answer = client
-            .ask("resources/read", json!({"uri": "demo://counter"}))
-            .await;
+        let answer = client.ask("resources/read", json!({"uri": "demo://counter"})).await;
         answer["result"]["contents"][0]["text"].clone()
     };
     assert_eq!(touches(&one).await, r#"{"touches":1}"#);

@@ -15,27 +15,16 @@ use crate::demo::{DemoError, DemoOptions, Fault, greeting, run_until};
 async fn it_serves_on_loopback_until_told_to_stop() {
     let (ready, address) = oneshot::channel();
     let (stop, stopped) = oneshot::channel::<()>();
-    let options = DemoOptions {
-        port: 0,
-        faults: Vec::new(),
-    };
-    let serving = tokio::spawn(run_until(
-        options,
-        move |address| ready.send(address).unwrap(),
-        async {
+    let options = DemoOptions { port: 0, faults: Vec::new() };
+    let serving =
+        tokio::spawn(run_until(options, move |address| ready.send(address).unwrap(), async {
             let _ = stopped.await;
-        },
-    ));
+        }));
     let address = timeout(PATIENCE, address).await.unwrap().unwrap();
     assert!(address.ip().is_loopback());
     assert!(TcpStream::connect(address).await.is_ok());
-    let taken = DemoOptions {
-        port: address.port(),
-        faults: Vec::new(),
-    };
-    let refused = run_until(taken, |_| panic!("cannot be ready"), async {})
-        .await
-        .unwrap_err();
+    let taken = DemoOptions { port: address.port(), faults: Vec::new() };
+    let refused = run_until(taken, |_| panic!("cannot be ready"), async {}).await.unwrap_err();
     assert!(matches!(refused, DemoError::Listen { .. }));
     assert!(refused.to_string().contains("--port"), "{refused}");
     stop.send(()).unwrap();
@@ -50,28 +39,20 @@ async fn stopping_ends_running_calls_and_open_streams() {
     let client = demo.session().await;
     let mut standalone = client.listen(None).await;
     standalone.next().await.unwrap();
-    let mut stream = client
-        .stream(&call(1, "count", json!({"to": 1000, "delay_ms": 10_000})))
-        .await;
+    let mut stream =
+        client.stream(&call(1, "count", json!({"to": 1000, "delay_ms": 10_000}))).await;
     stream.next().await.unwrap();
     stop.send(()).unwrap();
     assert_eq!(standalone.rest().await.1, End::Closed);
     let (events, end) = stream.rest().await;
     assert!(events.iter().all(|event| event.json().get("id").is_none()));
     assert_eq!(end, End::Closed);
-    timeout(PATIENCE, demo.serving)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    timeout(PATIENCE, demo.serving).await.unwrap().unwrap().unwrap();
 }
 
 #[tokio::test]
 async fn connections_at_once_are_bounded() {
-    let limits = Limits {
-        connections: 2,
-        ..Limits::default()
-    };
+    let limits = Limits { connections: 2, ..Limits::default() };
     let demo = Demo::start(&[], limits).await;
     // Connections are accepted in the order in which they were made.
     let first = TcpStream::connect(demo.address).await.unwrap();
@@ -98,8 +79,5 @@ fn the_greeting_names_the_address_and_the_faults() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let methods: Vec<_> = messages.iter().map(|message| &message["method"]).collect();
-    assert_eq!(
-        methods,
-        ["initialize", "notifications/initialized", "tools/call"]
-    );
+    assert_eq!(methods, ["initialize", "notifications/initialized", "tools/call"]);
 }

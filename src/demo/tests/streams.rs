@@ -32,11 +32,7 @@ const MESSAGE: &str = "notifications/message";
 #[tokio::test]
 async fn a_stream_begins_with_a_priming_event_where_the_revision_has_them() {
     let demo = Demo::plain().await;
-    for (revision, primed) in [
-        ("2025-03-26", false),
-        ("2025-06-18", false),
-        ("2025-11-25", true),
-    ] {
+    for (revision, primed) in [("2025-03-26", false), ("2025-06-18", false), ("2025-11-25", true)] {
         let client = demo.session_with(revision, json!({})).await;
         let (mut events, end) = client.stream(&quick(7)).await.rest().await;
         assert_eq!(end, End::Closed);
@@ -44,21 +40,12 @@ async fn a_stream_begins_with_a_priming_event_where_the_revision_has_them() {
             let priming = events.remove(0);
             assert_eq!((priming.data.as_str(), priming.retry), ("", None));
         }
-        assert_eq!(
-            methods(&events),
-            [MESSAGE, PROGRESS, PROGRESS, PROGRESS, ""]
-        );
+        assert_eq!(methods(&events), [MESSAGE, PROGRESS, PROGRESS, PROGRESS, ""]);
         let progress = &events[2].json()["params"];
         assert_eq!(progress["progressToken"], "token");
-        assert_eq!(
-            (&progress["progress"], &progress["total"]),
-            (&json!(2), &json!(3))
-        );
+        assert_eq!((&progress["progress"], &progress["total"]), (&json!(2), &json!(3)));
         assert_eq!(events[4].json()["id"], 7);
-        assert_eq!(
-            events[4].json()["result"]["content"][0]["text"],
-            "Counted to 3."
-        );
+        assert_eq!(events[4].json()["result"]["content"][0]["text"], "Counted to 3.");
     }
 }
 
@@ -106,9 +93,7 @@ async fn resuming_replays_the_rest_of_that_stream_only() {
 async fn a_lost_connection_does_not_cancel_the_call() {
     let demo = Demo::plain().await;
     let client = demo.session().await;
-    let mut stream = client
-        .stream(&call(1, "count", json!({"to": 20, "delay_ms": 20})))
-        .await;
+    let mut stream = client.stream(&call(1, "count", json!({"to": 20, "delay_ms": 20}))).await;
     let priming = stream.next().await.unwrap();
     drop(stream);
     let (events, _) = client.listen(Some(&priming.id)).await.rest().await;
@@ -122,9 +107,7 @@ async fn a_cancelled_call_ends_without_an_answer() {
     let client = demo.session().await;
     let mut stream = client.stream(&slow(1)).await;
     stream.next().await.unwrap();
-    let mut other = client
-        .stream(&call("1", "count", json!({"to": 1, "delay_ms": 0})))
-        .await;
+    let mut other = client.stream(&call("1", "count", json!({"to": 1, "delay_ms": 0}))).await;
     other.next().await.unwrap();
     // Unknown ids and ids of another type cancel nothing.
     for id in [json!(99), json!("one"), json!({})] {
@@ -132,17 +115,10 @@ async fn a_cancelled_call_ends_without_an_answer() {
     }
     assert_eq!(client.post(&cancelled(json!(1))).await.status(), 202);
     let (events, end) = stream.rest().await;
-    assert_eq!(
-        (methods(&events), end),
-        (vec![MESSAGE.to_owned()], End::Closed)
-    );
+    assert_eq!((methods(&events), end), (vec![MESSAGE.to_owned()], End::Closed));
     let (events, _) = other.rest().await;
     assert_eq!(events.last().unwrap().json()["id"], "1");
-    assert_eq!(
-        client.stream(&quick(1)).await.rest().await.0.len(),
-        6,
-        "the id is free again"
-    );
+    assert_eq!(client.stream(&quick(1)).await.rest().await.0.len(), 6, "the id is free again");
 }
 
 #[tokio::test]
@@ -157,10 +133,7 @@ async fn there_is_one_standalone_stream_at_a_time() {
     let mut second = client.listen(Some(&priming.id)).await;
     assert_eq!(first.rest().await, (Vec::new(), End::Closed));
     client.call("add_tool", json!({})).await;
-    assert_eq!(
-        second.next().await.unwrap().method(),
-        "notifications/tools/list_changed"
-    );
+    assert_eq!(second.next().await.unwrap().method(), "notifications/tools/list_changed");
     assert_eq!(client.get(None).await.status(), 409);
 }
 
@@ -202,11 +175,7 @@ async fn the_standalone_stream_can_be_reopened_by_old_revisions() {
     let mut stream = client.listen(None).await;
     client.call("add_tool", json!({})).await;
     let event = stream.next().await.unwrap();
-    assert_eq!(
-        event.method(),
-        "notifications/tools/list_changed",
-        "no priming event"
-    );
+    assert_eq!(event.method(), "notifications/tools/list_changed", "no priming event");
 }
 
 #[tokio::test]
@@ -215,11 +184,7 @@ async fn an_event_that_is_not_known_cannot_be_resumed_from() {
     let client = demo.session().await;
     let (events, _) = client.stream(&quick(1)).await.rest().await;
     let other = demo.session().await;
-    assert_eq!(
-        other.get(Some(&events[0].id)).await.status(),
-        400,
-        "another session"
-    );
+    assert_eq!(other.get(Some(&events[0].id)).await.status(), 400, "another session");
     for id in ["", "nonsense", "99-1", "1-99", "0-5"] {
         assert_eq!(client.get(Some(id)).await.status(), 400, "{id}");
     }
@@ -227,10 +192,7 @@ async fn an_event_that_is_not_known_cannot_be_resumed_from() {
 
 #[tokio::test]
 async fn completed_streams_are_kept_within_bounds() {
-    let limits = Limits {
-        kept_streams: 2,
-        ..Limits::default()
-    };
+    let limits = Limits { kept_streams: 2, ..Limits::default() };
     let demo = Demo::start(&[], limits).await;
     let client = demo.session().await;
     let mut firsts = Vec::new();
@@ -247,11 +209,7 @@ async fn completed_streams_are_kept_within_bounds() {
 
 #[tokio::test]
 async fn the_log_of_a_stream_is_bounded() {
-    let limits = Limits {
-        stream_events: 3,
-        added_tools: 1000,
-        ..Limits::default()
-    };
+    let limits = Limits { stream_events: 3, added_tools: 1000, ..Limits::default() };
     let demo = Demo::start(&[], limits).await;
     let client = demo.session().await;
     for _ in 0..10 {
@@ -268,10 +226,7 @@ async fn the_log_of_a_stream_is_bounded() {
 
 #[tokio::test]
 async fn a_silent_stream_shows_signs_of_life() {
-    let limits = Limits {
-        keep_alive: Duration::from_millis(20),
-        ..Limits::default()
-    };
+    let limits = Limits { keep_alive: Duration::from_millis(20), ..Limits::default() };
     let demo = Demo::start(&[], limits).await;
     let client = demo.session().await;
     assert!(client.listen(None).await.keeps_alive().await);

@@ -18,11 +18,7 @@ fn decode(pieces: &[&[u8]]) -> Seen {
     for piece in pieces {
         decoder.feed(Bytes::copy_from_slice(piece));
         while let Some(Item::Event(event)) = decoder.next_item() {
-            let name = if event.name.is_empty() {
-                "message".into()
-            } else {
-                text(&event.name)
-            };
+            let name = if event.name.is_empty() { "message".into() } else { text(&event.name) };
             seen.push((name, text(&event.data), text(decoder.last_event_id())));
         }
     }
@@ -31,25 +27,11 @@ fn decode(pieces: &[&[u8]]) -> Seen {
 
 /// Whole, byte by byte, and cut in two at every place.
 fn every_cut(input: &[u8], expected: &Seen) {
-    assert_eq!(
-        &decode(&[input]),
-        expected,
-        "{:?}",
-        String::from_utf8_lossy(input)
-    );
+    assert_eq!(&decode(&[input]), expected, "{:?}", String::from_utf8_lossy(input));
     let bytes: Vec<&[u8]> = input.chunks(1).collect();
-    assert_eq!(
-        &decode(&bytes),
-        expected,
-        "byte by byte: {:?}",
-        String::from_utf8_lossy(input)
-    );
+    assert_eq!(&decode(&bytes), expected, "byte by byte: {:?}", String::from_utf8_lossy(input));
     for cut in 0..=input.len() {
-        assert_eq!(
-            &decode(&[&input[..cut], &input[cut..]]),
-            expected,
-            "cut at {cut}"
-        );
+        assert_eq!(&decode(&[&input[..cut], &input[cut..]]), expected, "cut at {cut}");
     }
 }
 
@@ -58,63 +40,34 @@ fn the_standard_case_by_case() {
     let cases: &[(&str, &[(&str, &str, &str)])] = &[
         ("data: a\n\n", &[("message", "a", "")]),
         ("data: a\r\ndata: b\r\n\r\n", &[("message", "a\nb", "")]),
-        (
-            "data: a\rdata: b\r\rdata: c\r\r",
-            &[("message", "a\nb", ""), ("message", "c", "")],
-        ),
-        (
-            "data: a\r\n\ndata: b\n\r\n",
-            &[("message", "a", ""), ("message", "b", "")],
-        ),
+        ("data: a\rdata: b\r\rdata: c\r\r", &[("message", "a\nb", ""), ("message", "c", "")]),
+        ("data: a\r\n\ndata: b\n\r\n", &[("message", "a", ""), ("message", "b", "")]),
         ("\u{feff}data: a\n\n", &[("message", "a", "")]),
-        (
-            "data: \u{feff}a\n\n\u{feff}data: b\n\n",
-            &[("message", "\u{feff}a", "")],
-        ),
+        ("data: \u{feff}a\n\n\u{feff}data: b\n\n", &[("message", "\u{feff}a", "")]),
         ("data\n\n", &[("message", "", "")]),
         ("id: 7\ndata:\n\n", &[("message", "", "7")]),
-        (
-            "data\n\ndata\ndata\n\ndata:",
-            &[("message", "", ""), ("message", "\n", "")],
-        ),
-        (
-            "data:test\n\ndata:  two\n\n",
-            &[("message", "test", ""), ("message", " two", "")],
-        ),
-        (
-            "id: 1\ndata: a\n\nid\ndata: b\n\n",
-            &[("message", "a", "1"), ("message", "b", "")],
-        ),
+        ("data\n\ndata\ndata\n\ndata:", &[("message", "", ""), ("message", "\n", "")]),
+        ("data:test\n\ndata:  two\n\n", &[("message", "test", ""), ("message", " two", "")]),
+        ("id: 1\ndata: a\n\nid\ndata: b\n\n", &[("message", "a", "1"), ("message", "b", "")]),
         ("id: a\0b\ndata: x\n\n", &[("message", "x", "")]),
         ("id: 5\n\ndata: x\n\n", &[("message", "x", "5")]),
         ("event: foo\n\ndata: x\n\n", &[("message", "x", "")]),
         (": hi\n\n:\ndata: x\n\n", &[("message", "x", "")]),
         ("data: a\n\ndata: b\n", &[("message", "a", "")]),
-        (
-            "foo: 1\n data: no\nDATA: no\ndata: x\n\n",
-            &[("message", "x", "")],
-        ),
+        ("foo: 1\n data: no\nDATA: no\ndata: x\n\n", &[("message", "x", "")]),
         ("\n\n\ndata: x\n\n\n\n", &[("message", "x", "")]),
-        (
-            "data: a\u{2028}b\u{85}c\n\n",
-            &[("message", "a\u{2028}b\u{85}c", "")],
-        ),
+        ("data: a\u{2028}b\u{85}c\n\n", &[("message", "a\u{2028}b\u{85}c", "")]),
         (
             "event: a\nevent: b\ndata: x\n\nevent: a\nevent\ndata: y\n\n",
             &[("b", "x", ""), ("message", "y", "")],
         ),
         ("data: a:b\n\n", &[("message", "a:b", "")]),
         ("data: \u{1f980}\n\n", &[("message", "\u{1f980}", "")]),
-        (
-            "id: 1\ndata: a\n\nid: 2\ndata: b\n",
-            &[("message", "a", "1")],
-        ),
+        ("id: 1\ndata: a\n\nid: 2\ndata: b\n", &[("message", "a", "1")]),
     ];
     for (input, expected) in cases {
-        let expected: Seen = expected
-            .iter()
-            .map(|(n, d, i)| ((*n).into(), (*d).into(), (*i).into()))
-            .collect();
+        let expected: Seen =
+            expected.iter().map(|(n, d, i)| ((*n).into(), (*d).into(), (*i).into())).collect();
         every_cut(input.as_bytes(), &expected);
     }
     every_cut(
@@ -186,13 +139,8 @@ fn the_size_limit_drops_one_event_and_no_more() {
             }
             assert!(decoder.partial.len() <= 2000 + 10_000);
         }
-        let Item::TooLarge { prefix } = &items[0] else {
-            panic!("{items:?}")
-        };
-        assert!(
-            prefix.trim_ascii_start().starts_with(b"{\"id\":7,"),
-            "pieces of {size}"
-        );
+        let Item::TooLarge { prefix } = &items[0] else { panic!("{items:?}") };
+        assert!(prefix.trim_ascii_start().starts_with(b"{\"id\":7,"), "pieces of {size}");
         assert!(matches!(&items[1], Item::TooLarge { prefix } if prefix.starts_with(b"y")));
         assert!(
             matches!(&items[2], Item::Event(event) if &event.data[..] == b"ok"),
@@ -221,9 +169,7 @@ fn a_large_event_is_not_copied_when_it_comes_in_one_piece() {
     let piece = Bytes::from(format!("data: {}\n\n", "x".repeat(100_000)));
     let mut decoder = Decoder::new(LIMIT);
     decoder.feed(piece.clone());
-    let Some(Item::Event(event)) = decoder.next_item() else {
-        panic!()
-    };
+    let Some(Item::Event(event)) = decoder.next_item() else { panic!() };
     assert_eq!(event.data.as_ptr(), piece[6..].as_ptr());
 }
 
