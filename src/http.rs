@@ -89,7 +89,7 @@ impl Http {
                 Ok(response) => response,
                 Err(error) => {
                     let mut failure = explain::connection(&error, &url, &self.redactor);
-                    failure.unsent = body.is_some() && !handed_over.happened();
+                    failure.unsent = !handed_over.happened() || explain::not_processed(&error);
                     return Err(failure);
                 }
             };

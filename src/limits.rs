@@ -57,8 +57,13 @@ pub const MAX_REDIRECTS: usize = 5;
 /// are likely to be needed again.
 pub const MAX_IDLE_CONNECTIONS: usize = 128;
 
-/// How long a connection is kept without a request: below the 60 s of common load balancers.
+/// How long an https connection is kept without a request: below the 60 s of common load balancers.
 pub const IDLE_CONNECTION: Duration = Duration::from_secs(55);
+
+/// The same for http: below the 5 s of common application servers, which are spoken to directly
+/// there. A request that meets a connection which its server is just closing fails, and must not be
+/// sent again; a new connection to a machine nearby costs next to nothing.
+pub const IDLE_PLAIN_CONNECTION: Duration = Duration::from_secs(4);
 
 /// Establishing a connection, TLS included (`--connect-timeout`).
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -178,6 +178,7 @@ impl Bridge {
             }
             Err(failure) => return Outcome::Failed(failure),
         };
+        let session = if initialize { reply.session_id() } else { None };
         let mut context = Context {
             generation: snapshot.generation + u64::from(initialize),
             handshake: initialize.then(|| Handshake {
@@ -187,11 +188,7 @@ impl Bridge {
             }),
             ..Context::default()
         };
-        let headers = if initialize {
-            SessionHeaders { session: reply.session_id(), version: None }
-        } else {
-            headers
-        };
+        let headers = if initialize { SessionHeaders { session, version: None } } else { headers };
         if !reply.status().is_success() {
             return self.refused(ticket, message, &headers, reply, &mut context).await;
         }

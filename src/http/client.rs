@@ -10,7 +10,9 @@ use reqwest::{Certificate, ClientBuilder, Identity, redirect};
 use url::{Host, Url};
 
 use super::cookies::BoundedJar;
-use crate::limits::{IDLE_CONNECTION, KEEP_ALIVE, MAX_IDLE_CONNECTIONS, UNACKNOWLEDGED};
+use crate::limits::{
+    IDLE_CONNECTION, IDLE_PLAIN_CONNECTION, KEEP_ALIVE, MAX_IDLE_CONNECTIONS, UNACKNOWLEDGED,
+};
 
 /// What a person can set about connections.
 #[derive(Clone, Debug)]
@@ -71,7 +73,11 @@ pub(super) fn build(settings: &Settings, target: &Url) -> Result<reqwest::Client
         .redirect(redirect::Policy::none())
         .referer(false)
         .connect_timeout(settings.connect_timeout)
-        .pool_idle_timeout(IDLE_CONNECTION)
+        .pool_idle_timeout(if target.scheme() == "http" {
+            IDLE_PLAIN_CONNECTION
+        } else {
+            IDLE_CONNECTION
+        })
         .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
         .tcp_nodelay(true)
         .tcp_keepalive(KEEP_ALIVE)

@@ -38,6 +38,19 @@ pub(super) fn connection(error: &reqwest::Error, url: &Url, redactor: &Redactor)
     Failure::new(kind, text).at(&shown(url))
 }
 
+/// Whether the server has said that it did not look at the request (RFC 9113, section 8.7): it can
+/// be sent again whatever it is.
+pub(super) fn not_processed(error: &reqwest::Error) -> bool {
+    find::<h2::Error>(error).is_some_and(|error| {
+        error.is_remote()
+            && match error.reason() {
+                Some(h2::Reason::REFUSED_STREAM) => error.is_reset(),
+                Some(h2::Reason::NO_ERROR) => error.is_go_away(),
+                _ => false,
+            }
+    })
+}
+
 /// A response body that broke off.
 pub(super) fn body(error: &reqwest::Error, redactor: &Redactor) -> Failure {
     let cause = redactor.clean(&root(error), MAX_ERROR_MESSAGE / 2);
