@@ -18,12 +18,16 @@ fn main() {
     let small = Bytes::from(small);
     report("message, 150 B", small.len(), 1, || parse(&small));
 
-    let text = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"text":"{}"}}}}"#, "x".repeat(20 << 20));
+    let text =
+        format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"text":"{}"}}}}"#, "x".repeat(20 << 20));
     let text = Bytes::from(text);
     report("message, one string of 20 MiB", text.len(), 1, || parse(&text));
 
     let object = r#"{"id":12,"name":"some name","tags":["a","b"],"ratio":0.25},"#;
-    let objects = format!(r#"{{"jsonrpc":"2.0","id":1,"result":[{}0]}}"#, object.repeat((20 << 20) / object.len()));
+    let objects = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"result":[{}0]}}"#,
+        object.repeat((20 << 20) / object.len())
+    );
     let objects = Bytes::from(objects);
     report("message, 20 MiB of small objects", objects.len(), 1, || parse(&objects));
     report("one line of it", objects.len(), 1, || {
@@ -84,5 +88,8 @@ fn report(name: &str, bytes: usize, items: u32, mut work: impl FnMut()) {
     }
     #[allow(clippy::cast_precision_loss)] // sizes are far below 2^52
     let rate = bytes as f64 / best.as_secs_f64() / 1e6;
-    println!("{name:<34} {:>12.0} ns/item {rate:>9.0} MB/s", best.as_secs_f64() * 1e9 / f64::from(items));
+    println!(
+        "{name:<34} {:>12.0} ns/item {rate:>9.0} MB/s",
+        best.as_secs_f64() * 1e9 / f64::from(items)
+    );
 }

@@ -4,6 +4,7 @@
 mod tryout;
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::bridge;
 #[cfg(feature = "demo")]
@@ -26,8 +27,13 @@ pub enum CommandError {
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// The log file.
-    #[error("--log-file: {0}")]
-    Log(io::Error),
+    #[error("--log-file: cannot write {}: {source}", path.display())]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The operating system.
     #[error("the operating system refused: {0}")]
     System(#[from] io::Error),
@@ -52,7 +58,12 @@ pub async fn run(cli: Cli, log: &mut Option<Log>) -> Result<ExitCode, CommandErr
 }
 
 async fn relay(args: &BridgeArgs, log: &mut Option<Log>) -> Result<ExitCode, CommandError> {
-    *log = Some(logging::start(args.verbose, args.log_file.as_deref()).map_err(CommandError::Log)?);
+    let log_file = args.log_file.as_deref();
+    let started = logging::start(args.verbose, log_file);
+    *log = Some(started.map_err(|source| match log_file {
+        Some(path) => CommandError::Log { path: path.into(), source },
+        None => source.into(),
+    })?);
     std::panic::set_hook(Box::new(|panic| {
         // Only where: the message could hold anything.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

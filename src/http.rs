@@ -22,7 +22,7 @@ pub use body::OnSent;
 pub use client::{Settings, SetupError};
 
 use crate::error::{Failure, FailureKind};
-use crate::limits::MAX_REDIRECTS;
+use crate::limits::{MAX_LOGGED_TEXT, MAX_REDIRECTS};
 use crate::secret::{Redactor, shown};
 
 /// An HTTP client for one server.
@@ -111,6 +111,7 @@ impl Http {
                     url = target;
                 }
                 redirect::Decision::Refuse(reason) => {
+                    let reason = self.redactor.clean(&reason, MAX_LOGGED_TEXT);
                     return Err(Failure::new(FailureKind::Redirect, reason)
                         .with_status(status.as_u16())
                         .at(&shown(&url)));

@@ -81,6 +81,10 @@ pub const INITIALIZE_TIMEOUT: Duration = Duration::from_secs(50);
 /// The HTTP status of a notification or response: later messages stop waiting for it after this.
 pub const BARRIER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Where a request's response has not begun, a later notification or response leaves this long after
+/// it: more than a server needs to read one connection before another.
+pub const HEAD_START: Duration = Duration::from_millis(250);
+
 /// The response headers of the standalone GET: later messages stop waiting for it after this.
 pub const LISTEN_HEAD_START: Duration = Duration::from_millis(500);
 

@@ -47,16 +47,12 @@ impl Bridge {
     pub(super) async fn exchange(self: &Arc<Self>, ticket: Ticket, message: Message, place: Place) {
         place.turn().await;
         let place = Arc::new(place);
-        let on_sent = {
-            let place = place.clone();
-            OnSent::new(move || place.sent())
-        };
         self.session.remember(&message);
         let work = async {
             if message.method() == Some("initialize") {
-                self.initialize(&ticket, &message, &on_sent).await
+                self.initialize(&ticket, &message, &place).await
             } else {
-                self.pursue(&ticket, &message, &on_sent).await
+                self.pursue(&ticket, &message, &place).await
             }
         };
         let failure = tokio::select! {
@@ -78,14 +74,14 @@ impl Bridge {
         self: &Arc<Self>,
         ticket: &Ticket,
         message: &Message,
-        on_sent: &OnSent,
+        place: &Arc<Place>,
     ) -> Option<Failure> {
         if let Some(left) = self.session.begin(message) {
             self.listener.stop();
             let bridge = self.clone();
             tokio::spawn(async move { bridge.end_session(&left).await });
         }
-        match timeout(INITIALIZE_TIMEOUT, self.pursue(ticket, message, on_sent)).await {
+        match timeout(INITIALIZE_TIMEOUT, self.pursue(ticket, message, place)).await {
             Ok(failure) => failure,
             Err(_) if !ticket.is_open() => None,
             Err(_) => {
@@ -103,7 +99,7 @@ impl Bridge {
         self: &Arc<Self>,
         ticket: &Ticket,
         message: &Message,
-        on_sent: &OnSent,
+        place: &Arc<Place>,
     ) -> Option<Failure> {
         let initialize = message.method() == Some("initialize");
         let mut again = Again::default();
@@ -118,7 +114,7 @@ impl Bridge {
                 }
                 continue;
             }
-            let outcome = self.attempt(ticket, message, &snapshot, on_sent).await;
+            let outcome = self.attempt(ticket, message, &snapshot, place).await;
             match outcome {
                 Outcome::Done => return None,
                 Outcome::SessionLost if !again.renewed => {
@@ -162,15 +158,20 @@ impl Bridge {
         ticket: &Ticket,
         message: &Message,
         snapshot: &Snapshot,
-        on_sent: &OnSent,
+        place: &Arc<Place>,
     ) -> Outcome {
         let initialize = message.method() == Some("initialize");
         let headers = if initialize { SessionHeaders::default() } else { snapshot.headers.clone() };
         let started = Instant::now();
+        let on_sent = {
+            let place = place.clone();
+            OnSent::new(move || place.handed_over())
+        };
         let reply = tokio::select! {
-            reply = self.endpoint.post(message.bytes().clone(), &headers, Some(on_sent.clone())) => reply,
+            reply = self.endpoint.post(message.bytes().clone(), &headers, Some(on_sent)) => reply,
             () = lingered(ticket) => return Outcome::Done,
         };
+        place.acknowledged();
         let reply = match reply {
             Ok(reply) => reply,
             Err(failure) if failure.kind == FailureKind::StreamLost => {

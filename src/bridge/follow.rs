@@ -52,10 +52,9 @@ impl Bridge {
             let opened = Instant::now();
             let ended = self.relay(ticket, &mut stream, context).await;
             if ticket.is_open()
-                && let Some(data) = stream.finish()
+                && let Some(item) = stream.finish()
             {
-                // A server that forgot the blank line at the end: whole JSON is whole.
-                let _ = self.receive(data, context).await;
+                self.receive_last(item, context).await;
             }
             if !ticket.is_open() {
                 return Outcome::Done;
@@ -188,22 +187,15 @@ pub(super) fn is_passing(status: u16) -> bool {
 
 /// The failure of a stream that ended and has no cursor.
 fn lost(stream: &EventStream, ended: Option<Failure>, context: &Context<'_>) -> Failure {
-    let failure = match (&context.invalid, ended) {
-        (Some(invalid), _) => Failure::new(
-            FailureKind::InvalidResponse,
-            format!("the response stream carried no answer, but something that is {invalid}"),
+    if let Some(invalid) = &context.invalid {
+        return invalid.clone();
+    }
+    let text = match ended {
+        Some(cause) => format!(
+            "{}; the stream cannot be resumed, and the request may or may not have been carried out",
+            cause.message
         ),
-        (None, Some(cause)) => Failure::new(
-            FailureKind::StreamLost,
-            format!(
-                "{}; the server's stream cannot be resumed, and the request may or may not have been carried out",
-                cause.message
-            ),
-        ),
-        (None, None) => Failure::new(
-            FailureKind::StreamLost,
-            "the server ended the response stream without an answer, and the stream cannot be resumed",
-        ),
+        None => "the server ended the response stream without an answer, and the stream cannot be resumed".into(),
     };
-    failure.at(stream.shown())
+    Failure::new(FailureKind::StreamLost, text).at(stream.shown())
 }

@@ -8,6 +8,7 @@ use super::Bridge;
 use super::ledger::Ticket;
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::{Id, Invalid, Kind, Message, Source, batch, member, salvage};
+use crate::limits::MAX_LOGGED_TEXT;
 use crate::transport::sse::Item;
 
 /// Whose response body a message comes from.
@@ -21,8 +22,8 @@ pub struct Context<'a> {
     pub replayed: Option<&'a Id>,
     /// The answer to it, once there.
     pub replay_answer: Option<Message>,
-    /// The last thing that was no message, for the failure if no answer comes.
-    pub invalid: Option<String>,
+    /// What the last thing that was no message means for a request that gets no answer.
+    pub invalid: Option<Failure>,
 }
 
 /// What is needed when the answer to `initialize` comes.
@@ -47,10 +48,13 @@ impl Bridge {
             Item::Event(event) if event.data.is_empty() => {}
             Item::Event(event) => {
                 if let Err(error) = self.receive(event.data, context).await {
-                    let text =
-                        self.redactor.clean(&error.to_string(), crate::limits::MAX_LOGGED_TEXT);
+                    let text = self.redactor.clean(&error.to_string(), MAX_LOGGED_TEXT);
                     tracing::warn!("the server sent an event that is {text}");
-                    context.invalid = Some(text);
+                    let text = format!(
+                        "the response stream carried no answer, but something that is {text}"
+                    );
+                    let failure = Failure::new(FailureKind::InvalidResponse, text);
+                    context.invalid = Some(failure.at(&self.endpoint.shown()));
                 }
             }
             Item::TooLarge { prefix } => {
@@ -60,11 +64,25 @@ impl Bridge {
         }
     }
 
+    /// Relays the last item of a stream that ended without the blank line behind it. What is not
+    /// whole JSON was cut off and is dropped.
+    pub(super) async fn receive_last(&self, item: Item, context: &mut Context<'_>) -> bool {
+        match item {
+            Item::Event(event) => {
+                event.is_message() && self.receive(event.data, context).await.is_ok()
+            }
+            Item::TooLarge { .. } => {
+                self.receive_item(item, context).await;
+                false
+            }
+        }
+    }
+
     /// A message over the size limit came: fails the request that it may have answered.
     pub(super) async fn too_large(&self, id: Option<Id>, context: &mut Context<'_>) {
         let failure = self.size_failure();
         tracing::warn!("{failure}");
-        context.invalid = Some(failure.message.clone());
+        context.invalid = Some(failure.clone());
         if let Some(ticket) = id.and_then(|id| self.ledger.find(&id)) {
             self.ledger.fail(&ticket, &failure).await;
         }
@@ -99,6 +117,7 @@ impl Bridge {
 
     async fn receive_one(&self, payload: Bytes, context: &mut Context<'_>) -> Result<(), Invalid> {
         let message = Message::parse(payload, Source::Server)?;
+        tracing::trace!("from the server: {}", self.described(&message));
         match message.kind() {
             Kind::Response { id, error } => {
                 if context.replayed.is_some_and(|replayed| replayed.key() == id.key()) {
@@ -124,6 +143,17 @@ impl Bridge {
             Kind::Notification { .. } => self.to_client(message.bytes().clone()).await,
         }
         Ok(())
+    }
+
+    /// A message in a few words, for the log.
+    pub(super) fn described(&self, message: &Message) -> String {
+        let id = message.id().map(|id| format!(" {id}")).unwrap_or_default();
+        let text = format!(
+            "{}{id}, {} bytes",
+            message.method().unwrap_or("response"),
+            message.bytes().len()
+        );
+        self.redactor.clean(&text, MAX_LOGGED_TEXT)
     }
 
     /// Writes a message that is no response.

@@ -149,8 +149,8 @@ impl Bridge {
                 }
             }
         }
-        if let Some(data) = stream.finish() {
-            messages |= self.receive(data, &mut context).await.is_ok();
+        if let Some(item) = stream.finish() {
+            messages |= self.receive_last(item, &mut context).await;
         }
         messages
     }

@@ -4,12 +4,18 @@
 //! by side, but nothing overtakes a notification or a response that was read before it, and those
 //! overtake nothing. HTTP gives no order between two requests, so that "left" means for a
 //! notification or response that its HTTP status has come, for `initialize` that it was answered,
-//! and for any other request that it was handed to a connection.
+//! and for any other request that its response has begun or that it was handed to a connection
+//! [`HEAD_START`] ago. The head start is for the server: it may read two connections in any order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::RangeTo;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::Notify;
+use tokio::time::{Instant as Deadline, sleep_until};
+
+use crate::limits::HEAD_START;
 
 /// What a message is to the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +47,18 @@ struct Queue {
     next: u64,
     /// Notifications, responses and `initialize` (`true`) that have not left.
     barriers: BTreeMap<u64, bool>,
-    /// Requests that have not been handed over.
-    unsent: BTreeSet<u64>,
+    /// Requests whose response has not begun, and when they were handed to a connection.
+    unsent: BTreeMap<u64, Option<Instant>>,
+}
+
+/// Whether a message may leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Now,
+    /// When this time has come, if nothing changes before.
+    At(Instant),
+    /// When something changes.
+    Later,
 }
 
 impl Queue {
@@ -53,26 +69,44 @@ impl Queue {
             self.barriers.insert(place, kind == Kind::Initialize);
         }
         if matches!(kind, Kind::Request | Kind::Initialize) {
-            self.unsent.insert(place);
+            self.unsent.insert(place, None);
         }
         place
     }
 
-    fn may_leave(&self, place: u64, kind: Kind) -> bool {
-        let mut barriers = self.barriers.range(..place);
-        let mut unsent = self.unsent.range(..place);
-        match kind {
-            Kind::Request | Kind::Initialize => barriers.next().is_none(),
-            Kind::Notification => barriers.next().is_none() && unsent.next().is_none(),
-            Kind::Response => {
-                // Requests that wait for `initialize` cannot be what this answers.
-                let first_initialize =
-                    self.barriers.iter().find(|(_, initialize)| **initialize).map(|(at, _)| *at);
-                let counts = |at: u64| first_initialize.is_none_or(|first| at < first);
-                barriers.all(|(at, initialize)| *initialize || !counts(*at))
-                    && unsent.all(|at| !counts(*at))
+    fn turn(&self, place: u64, kind: Kind, now: Instant) -> Turn {
+        let before = match kind {
+            Kind::Request | Kind::Initialize => {
+                let first = self.barriers.range(..place).next();
+                return if first.is_none() { Turn::Now } else { Turn::Later };
             }
+            Kind::Notification => ..place,
+            // What waits for `initialize` cannot be what this answers.
+            Kind::Response => ..self.first_initialize().map_or(place, |first| first.min(place)),
+        };
+        if self.barriers.range(before).next().is_some() {
+            return Turn::Later;
         }
+        self.head_starts(before, now)
+    }
+
+    fn first_initialize(&self) -> Option<u64> {
+        self.barriers.iter().find(|(_, initialize)| **initialize).map(|(place, _)| *place)
+    }
+
+    /// The turn of a message that leaves after the requests in `before`.
+    fn head_starts(&self, before: RangeTo<u64>, now: Instant) -> Turn {
+        let mut turn = Turn::Now;
+        for handed_over in self.unsent.range(before).map(|(_, at)| at) {
+            let Some(handed_over) = handed_over else { return Turn::Later };
+            let end = *handed_over + HEAD_START;
+            turn = match turn {
+                _ if end <= now => turn,
+                Turn::At(other) => Turn::At(other.max(end)),
+                _ => Turn::At(end),
+            };
+        }
+        turn
     }
 }
 
@@ -98,16 +132,30 @@ impl Place {
     pub async fn turn(&self) {
         loop {
             let changed = self.shared.changed.notified();
-            if self.with_queue(|queue| queue.may_leave(self.place, self.kind)) {
-                return;
+            match self.with_queue(|queue| queue.turn(self.place, self.kind, Instant::now())) {
+                Turn::Now => return,
+                Turn::Later => changed.await,
+                Turn::At(time) => tokio::select! {
+                    () = changed => {}
+                    () = sleep_until(Deadline::from_std(time)) => {}
+                },
             }
-            changed.await;
         }
     }
 
     /// The request was handed to a connection.
-    pub fn sent(&self) {
-        if self.with_queue(|queue| queue.unsent.remove(&self.place)) {
+    pub fn handed_over(&self) {
+        let changed = self.with_queue(|queue| {
+            queue.unsent.get_mut(&self.place).is_some_and(|at| at.replace(Instant::now()).is_none())
+        });
+        if changed {
+            self.shared.changed.notify_waiters();
+        }
+    }
+
+    /// The response to the request has begun.
+    pub fn acknowledged(&self) {
+        if self.with_queue(|queue| queue.unsent.remove(&self.place).is_some()) {
             self.shared.changed.notify_waiters();
         }
     }
@@ -115,7 +163,7 @@ impl Place {
     /// The message has left for good: nothing waits for it any more.
     pub fn left(&self) {
         let changed = self.with_queue(|queue| {
-            let unsent = queue.unsent.remove(&self.place);
+            let unsent = queue.unsent.remove(&self.place).is_some();
             queue.barriers.remove(&self.place).is_some() || unsent
         });
         if changed {
@@ -136,13 +184,16 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
     use proptest::prelude::*;
 
     use super::*;
 
+    fn turn(place: &Place, now: Instant) -> Turn {
+        place.with_queue(|queue| queue.turn(place.place, place.kind, now))
+    }
+
     fn ready(place: &Place) -> bool {
-        place.turn().now_or_never().is_some()
+        turn(place, Instant::now()) == Turn::Now
     }
 
     #[test]
@@ -153,16 +204,33 @@ mod tests {
     }
 
     #[test]
-    fn a_notification_waits_for_requests_to_be_handed_over_and_stops_later_ones() {
+    fn a_notification_waits_for_requests_and_stops_later_ones() {
         let order = Order::default();
         let request = order.enter(Kind::Request);
         let notification = order.enter(Kind::Notification);
         let later = order.enter(Kind::Request);
         assert!(!ready(&notification) && !ready(&later));
-        request.sent();
+        request.acknowledged();
         assert!(ready(&notification) && !ready(&later));
         drop(notification);
         assert!(ready(&later));
+    }
+
+    #[test]
+    fn a_request_without_a_response_has_a_head_start() {
+        let order = Order::default();
+        let (first, second) = (order.enter(Kind::Request), order.enter(Kind::Request));
+        let response = order.enter(Kind::Response);
+        let start = Instant::now();
+        first.handed_over();
+        assert_eq!(turn(&response, start), Turn::Later);
+        second.handed_over();
+        first.handed_over();
+        assert!(matches!(turn(&response, start), Turn::At(time) if time >= start + HEAD_START));
+        assert_eq!(turn(&response, Instant::now() + HEAD_START), Turn::Now);
+        first.acknowledged();
+        second.acknowledged();
+        assert_eq!(turn(&response, start), Turn::Now);
     }
 
     #[test]
@@ -172,7 +240,7 @@ mod tests {
         let initialized = order.enter(Kind::Notification);
         let list = order.enter(Kind::Request);
         let response = order.enter(Kind::Response);
-        initialize.sent();
+        initialize.acknowledged();
         assert!(!ready(&initialized) && !ready(&list) && ready(&response));
         drop(initialize);
         assert!(ready(&initialized) && !ready(&list));

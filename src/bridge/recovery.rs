@@ -44,6 +44,7 @@ impl Bridge {
                     self.restore(&handshake, &snapshot).await;
                 }
                 Err(mut failure) => {
+                    failure.kind = FailureKind::SessionLost;
                     failure.message = format!(
                         "the server lost the session and made no new one: {}",
                         failure.message

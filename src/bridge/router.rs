@@ -92,6 +92,7 @@ impl Bridge {
             Ok(message) => message,
             Err(invalid) => return self.reject(&text, invalid).await,
         };
+        tracing::trace!("from the client: {}", self.described(&message));
         match message.kind() {
             Kind::Request { .. } => self.take_request(message).await,
             Kind::Notification { .. } => {

@@ -30,6 +30,11 @@ pub(super) fn connection(error: &reqwest::Error, url: &Url, redactor: &Redactor)
         )
     } else if chain(error).contains("dns error") {
         (FailureKind::Dns, format!("cannot resolve {host}: {cause}; check the URL and the network"))
+    } else if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
+        (
+            FailureKind::InvalidResponse,
+            format!("{host} does not answer in HTTP: {cause}; check the URL"),
+        )
     } else if error.is_connect() {
         (FailureKind::Connect, format!("cannot connect to {host}: {cause}; is the server running?"))
     } else {

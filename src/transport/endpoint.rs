@@ -108,7 +108,9 @@ impl Endpoint {
     /// # Errors
     /// If no response came; every status is the caller's.
     pub async fn delete(&self, session: &SessionHeaders) -> Result<Reply, Failure> {
-        self.send(Method::DELETE, self.headers(session), None, None).await
+        let mut headers = self.headers(session);
+        headers.insert(ACCEPT, self.accept_both.clone());
+        self.send(Method::DELETE, headers, None, None).await
     }
 
     /// The largest message, in bytes.

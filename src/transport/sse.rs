@@ -158,18 +158,19 @@ impl Decoder {
         None
     }
 
-    /// Ends the stream. The data of an event whose blank line never came, if there is any: the
-    /// standard drops it, but servers exist that forget the line, and whoever can tell that the
-    /// data is whole may use it.
-    pub fn finish(&mut self) -> Option<Bytes> {
+    /// Ends the stream. An event whose blank line never came, if there is one with data: the standard
+    /// drops it, but servers exist that forget the line, and whoever can tell that the data is whole
+    /// may use it.
+    pub fn finish(&mut self) -> Option<Item> {
         if !self.partial.is_empty() {
             let line = std::mem::take(&mut self.partial).freeze();
             self.line(line);
         }
-        if self.discarding.is_some() {
-            return None;
+        if let Some(prefix) = self.discarding.take() {
+            return Some(Item::TooLarge { prefix });
         }
-        self.data.take().filter(|_| self.name.is_empty() || &self.name[..] == b"message")
+        let name = std::mem::take(&mut self.name);
+        self.data.take().map(|data| Item::Event(Event { name, data }))
     }
 
     /// The last event id: the cursor of this stream. Empty if there is none.

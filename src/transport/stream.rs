@@ -39,8 +39,8 @@ impl EventStream {
         }
     }
 
-    /// The data of a last event whose blank line never came.
-    pub fn finish(&mut self) -> Option<Bytes> {
+    /// A last event whose blank line never came.
+    pub fn finish(&mut self) -> Option<Item> {
         self.decoder.finish()
     }
 

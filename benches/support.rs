@@ -1,0 +1,18 @@
+//! The parts of the end-to-end benchmark.
+//!
+//! `wire` holds the bytes of every message, shared by all sides; `server` is the loopback server
+//! (a process of its own); `direct` is the client without a bridge; `stdio` starts the bridge and
+//! drives its pipes; `start` measures the start; `measure` holds the other measurements; `process`
+//! reads what the kernel knows of a process; `report` compares with the targets and prints.
+
+pub mod direct;
+pub mod measure;
+pub mod process;
+pub mod report;
+pub mod server;
+pub mod start;
+pub mod stdio;
+pub mod wire;
+
+/// An error of the benchmark; the text is all that is needed of it.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;

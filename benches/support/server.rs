@@ -1,0 +1,255 @@
+//! The loopback server: hyper on one thread, answers built beforehand, in a process of its own so
+//! that its time is neither the client's nor the bridge's.
+//!
+//! The process is this same executable started with [`SERVE`]. It prints its port and ends when
+//! its standard input does, so it cannot outlive the benchmark.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::process::{Child, Command, Stdio};
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use super::Error;
+use super::wire::{self, Tool};
+
+/// The argument that makes this executable the server.
+pub const SERVE: &str = "--serve";
+
+/// About as many bytes of notifications go out at a time.
+const BURST_PIECE: usize = 64 * 1024;
+
+/// The running server process.
+pub struct Server {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts the server and waits until it listens.
+    pub fn start() -> Result<Server, Error> {
+        let mut process = Command::new(std::env::current_exe()?)
+            .arg(SERVE)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = process.stdout.take().ok_or("the server has no stdout")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, line.trim().parse()?));
+        Ok(Server { process, address })
+    }
+
+    /// The address of the MCP endpoint.
+    pub fn url(&self) -> String {
+        format!("http://{}/mcp", self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+/// Serves until standard input ends: the main function of the server process.
+pub fn serve() -> Result<(), Error> {
+    std::thread::spawn(|| {
+        let mut end = [0; 1];
+        while matches!(std::io::stdin().read(&mut end), Ok(1..)) {}
+        std::process::exit(0);
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        // Built before the first measurement, not during it.
+        wire::LARGE_TEXT.len();
+        let burst = Burst::new();
+        println!("{}", listener.local_addr()?.port());
+        std::io::stdout().flush()?;
+        loop {
+            let (socket, _) = listener.accept().await?;
+            socket.set_nodelay(true)?;
+            let burst = burst.clone();
+            tokio::spawn(async move {
+                let service = service_fn(move |request| answer(request, burst.clone()));
+                // An error here is a client that went away.
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(socket), service)
+                    .await;
+            });
+        }
+    })
+}
+
+async fn answer(request: Request<Incoming>, burst: Burst) -> Result<Response<Answer>, Infallible> {
+    let (head, body) = request.into_parts();
+    Ok(match head.method {
+        Method::POST => match read(body).await {
+            Some(message) => post(&message, &burst),
+            None => status(StatusCode::BAD_REQUEST),
+        },
+        // The stream for unsolicited messages: open, and silent.
+        Method::GET => sse(Answer::Silent),
+        Method::DELETE => status(StatusCode::OK),
+        _ => {
+            let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
+            response
+        }
+    })
+}
+
+fn post(message: &[u8], burst: &Burst) -> Response<Answer> {
+    let Some(id) = wire::id(message) else {
+        return status(StatusCode::ACCEPTED);
+    };
+    if id == 0 {
+        let mut response = json([Bytes::from_static(wire::INITIALIZE_RESULT.as_bytes())]);
+        response.headers_mut().insert("mcp-session-id", HeaderValue::from_static(wire::SESSION));
+        return response;
+    }
+    match Tool::of(message) {
+        Some(Tool::Small) => json([small(id)]),
+        Some(Tool::Burst(count)) => sse(Answer::pieces(burst.events(count, id), false)),
+        Some(Tool::LargeJson) => json([
+            Bytes::from_static(wire::LARGE_HEAD.as_bytes()),
+            wire::LARGE_TEXT.clone(),
+            Bytes::from(format!("{}{id}}}", wire::LARGE_TAIL)),
+        ]),
+        Some(Tool::LargeSse) => {
+            let mut pieces = VecDeque::with_capacity(wire::LARGE / wire::PIECE + 2);
+            pieces.push_back(Bytes::from(format!("event: message\ndata: {}", wire::LARGE_HEAD)));
+            let text = &*wire::LARGE_TEXT;
+            pieces.extend(
+                (0..text.len())
+                    .step_by(wire::PIECE)
+                    .map(|at| text.slice(at..text.len().min(at + wire::PIECE))),
+            );
+            pieces.push_back(Bytes::from(format!("{}{id}}}\n\n", wire::LARGE_TAIL)));
+            sse(Answer::pieces(pieces, false))
+        }
+        None => status(StatusCode::BAD_REQUEST),
+    }
+}
+
+fn small(id: u64) -> Bytes {
+    Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id}{}"#, wire::SMALL_TAIL))
+}
+
+/// The events of a burst of notifications: one piece with many of them, sent over and over.
+#[derive(Clone)]
+struct Burst {
+    piece: Bytes,
+    event: usize,
+}
+
+impl Burst {
+    fn new() -> Burst {
+        let event = format!("event: message\ndata: {}\n\n", wire::NOTIFICATION);
+        Burst { piece: Bytes::from(event.repeat(BURST_PIECE / event.len())), event: event.len() }
+    }
+
+    fn events(&self, count: usize, id: u64) -> VecDeque<Bytes> {
+        let in_piece = self.piece.len() / self.event;
+        let mut pieces: VecDeque<Bytes> =
+            std::iter::repeat_n(self.piece.clone(), count / in_piece).collect();
+        pieces.push_back(self.piece.slice(..count % in_piece * self.event));
+        let mut end = BytesMut::from("event: message\ndata: ");
+        end.extend_from_slice(&small(id));
+        end.extend_from_slice(b"\n\n");
+        pieces.push_back(end.freeze());
+        pieces
+    }
+}
+
+async fn read(mut body: Incoming) -> Option<Bytes> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        if let Ok(data) = frame.ok()?.into_data() {
+            if whole.is_empty() && body.is_end_stream() {
+                return Some(data);
+            }
+            whole.extend_from_slice(&data);
+        }
+    }
+    Some(whole.freeze())
+}
+
+fn status(status: StatusCode) -> Response<Answer> {
+    let mut response = Response::new(Answer::pieces(VecDeque::new(), true));
+    *response.status_mut() = status;
+    response
+}
+
+fn json<const N: usize>(pieces: [Bytes; N]) -> Response<Answer> {
+    typed(Answer::pieces(VecDeque::from(pieces), true), "application/json")
+}
+
+fn sse(body: Answer) -> Response<Answer> {
+    typed(body, "text/event-stream")
+}
+
+fn typed(body: Answer, content_type: &'static str) -> Response<Answer> {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// A response body.
+enum Answer {
+    /// Never ends and says nothing.
+    Silent,
+    /// These pieces, each a frame; with the sum of their lengths announced when `sized`.
+    Pieces { pieces: VecDeque<Bytes>, sized: bool },
+}
+
+impl Answer {
+    fn pieces(mut pieces: VecDeque<Bytes>, sized: bool) -> Answer {
+        pieces.retain(|piece| !piece.is_empty());
+        Answer::Pieces { pieces, sized }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match &mut *self {
+            // The connection's own reading notices when the client goes away.
+            Answer::Silent => Poll::Pending,
+            Answer::Pieces { pieces, .. } => {
+                Poll::Ready(pieces.pop_front().map(|piece| Ok(Frame::data(piece))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Answer::Pieces { pieces, .. } if pieces.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Answer::Pieces { pieces, sized: true } => {
+                SizeHint::with_exact(pieces.iter().map(|piece| piece.len() as u64).sum())
+            }
+            _ => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The bridge as a child process, driven over its pipes as cheaply as possible: one thread,
+//! blocking reads into one large buffer, lines counted rather than parsed.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::wire::{self, Tool};
+use super::{Error, process};
+
+/// Bytes taken from the bridge's stdout at once, at most.
+const BUFFER: usize = 1024 * 1024;
+
+/// A bridge that delivers nothing for this long (twice this, at most) is killed, so that the
+/// benchmark ends.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// The command that starts the bridge: without the environment's proxies.
+pub fn command(program: &OsStr, url: &str) -> Command {
+    let mut command = Command::new(program);
+    command.arg(url);
+    for name in ["http_proxy", "https_proxy", "all_proxy"] {
+        command.env_remove(name).env_remove(name.to_ascii_uppercase());
+    }
+    command
+}
+
+/// A bridge in an initialised session.
+pub struct Bridge {
+    process: Arc<Mutex<Child>>,
+    pid: u32,
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    stderr: File,
+    buffer: Box<[u8]>,
+    next_id: u64,
+    watchdog: Watchdog,
+}
+
+impl Bridge {
+    /// Starts the bridge and initialises a session.
+    pub fn connect(program: &OsStr, url: &str) -> Result<Bridge, Error> {
+        let stderr = tempfile::tempfile()?;
+        let mut process = command(program, url)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(stderr.try_clone()?)
+            .spawn()
+            .map_err(|error| format!("cannot start {}: {error}", program.display()))?;
+        let pid = process.id();
+        let stdin = process.stdin.take().ok_or("the bridge has no stdin")?;
+        let stdout = process.stdout.take().ok_or("the bridge has no stdout")?;
+        let process = Arc::new(Mutex::new(process));
+        let mut bridge = Bridge {
+            pid,
+            stdin,
+            stdout,
+            stderr,
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+            next_id: 1,
+            watchdog: Watchdog::start(Arc::clone(&process)),
+            process,
+        };
+        bridge.send(&format!("{}\n", wire::INITIALIZE))?;
+        if !wire::is_result(&bridge.line(0)?) {
+            return Err("initialize failed".into());
+        }
+        bridge.send(&format!("{}\n", wire::INITIALIZED))?;
+        bridge.call(Tool::Small)?;
+        Ok(bridge)
+    }
+
+    /// Process id of the bridge.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Processor time of the bridge so far.
+    pub fn cpu(&self) -> Option<Duration> {
+        process::cpu(self.pid)
+    }
+
+    /// Sends one small call after the other and gives the time of each.
+    pub fn sequential(&mut self, count: usize) -> Result<Vec<Duration>, Error> {
+        (0..count).map(|_| self.call(Tool::Small)).collect()
+    }
+
+    /// Sends `count` small calls with `in_flight` of them under way and gives the whole time.
+    pub fn parallel(&mut self, count: usize, in_flight: usize) -> Result<Duration, Error> {
+        let first = self.ids(count);
+        let started = Instant::now();
+        let mut sent = in_flight.min(count);
+        self.send(&small_calls(first, sent))?;
+        let mut answered = vec![false; count];
+        let (mut answers, mut rest) = (0, Vec::new());
+        while answers < count {
+            let taken = self.read()?;
+            rest.extend_from_slice(&self.buffer[..taken]);
+            let (mut start, before) = (0, answers);
+            for end in memchr::memchr_iter(b'\n', &rest) {
+                let line = &rest[start..end];
+                let index =
+                    wire::id(line).and_then(|id| usize::try_from(id.checked_sub(first)?).ok());
+                match index.and_then(|index| answered.get_mut(index)) {
+                    Some(seen) if !*seen && wire::is_result(line) => *seen = true,
+                    _ => {
+                        return Err(unexpected(line));
+                    }
+                }
+                answers += 1;
+                start = end + 1;
+            }
+            rest.drain(..start);
+            let more = (answers - before).min(count - sent);
+            if more > 0 {
+                self.send(&small_calls(first + sent as u64, more))?;
+                sent += more;
+            }
+        }
+        Ok(started.elapsed())
+    }
+
+    /// Makes one call and gives the time until its answer is complete.
+    pub fn call(&mut self, tool: Tool) -> Result<Duration, Error> {
+        let id = self.ids(1);
+        let call = tool.call(id) + "\n";
+        let started = Instant::now();
+        self.send(&call)?;
+        let took = match tool {
+            Tool::Small => {
+                let line = self.line(0)?;
+                let took = started.elapsed();
+                if !wire::is_result(&line) || wire::id(&line) != Some(id) {
+                    return Err(unexpected(&line));
+                }
+                took
+            }
+            Tool::Burst(count) => {
+                let (mut lines, mut taken) = (0, 0);
+                while lines < count + 1 {
+                    taken = self.read()?;
+                    lines += memchr::memchr_iter(b'\n', &self.buffer[..taken]).count();
+                }
+                let took = started.elapsed();
+                if lines != count + 1 || self.buffer[taken - 1] != b'\n' {
+                    return Err(format!("{lines} lines instead of {}", count + 1).into());
+                }
+                took
+            }
+            Tool::LargeJson | Tool::LargeSse => {
+                let line = self.line(wire::LARGE)?;
+                let took = started.elapsed();
+                if line.len() != wire::large_length(id) + 1 {
+                    return Err(unexpected(&line));
+                }
+                took
+            }
+        };
+        Ok(took)
+    }
+
+    /// What the bridge wrote to stderr.
+    pub fn log(&mut self) -> String {
+        let mut log = Vec::new();
+        let read = self.stderr.rewind().and_then(|()| self.stderr.read_to_end(&mut log));
+        match read {
+            Ok(_) => String::from_utf8_lossy(&log).into_owned(),
+            Err(error) => format!("(its stderr cannot be read: {error})"),
+        }
+    }
+
+    fn send(&mut self, text: &str) -> Result<(), Error> {
+        self.stdin.write_all(text.as_bytes()).map_err(|error| self.gone(&error.to_string()))
+    }
+
+    /// The next line, with its end. `capacity` is the length that is expected.
+    fn line(&mut self, capacity: usize) -> Result<Vec<u8>, Error> {
+        let mut line = Vec::with_capacity(capacity);
+        while line.last() != Some(&b'\n') {
+            let taken = self.read()?;
+            line.extend_from_slice(&self.buffer[..taken]);
+        }
+        Ok(line)
+    }
+
+    fn read(&mut self) -> Result<usize, Error> {
+        self.watchdog.alive();
+        match self.stdout.read(&mut self.buffer) {
+            Ok(0) => Err(self.gone("it closed its stdout")),
+            Ok(taken) => Ok(taken),
+            Err(error) => Err(self.gone(&error.to_string())),
+        }
+    }
+
+    fn gone(&mut self, why: &str) -> Error {
+        format!("the bridge failed: {why}; its stderr:\n{}", self.log()).into()
+    }
+
+    fn ids(&mut self, count: usize) -> u64 {
+        let first = self.next_id;
+        self.next_id += count as u64;
+        first
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        self.watchdog.stop();
+        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = process.kill();
+        let _ = process.wait();
+    }
+}
+
+fn unexpected(line: &[u8]) -> Error {
+    let start = &line[..line.len().min(300)];
+    format!("unexpected, {} bytes: {}", line.len(), String::from_utf8_lossy(start)).into()
+}
+
+fn small_calls(first: u64, count: usize) -> String {
+    let mut calls = String::new();
+    for number in 0..count {
+        calls.push_str(&Tool::Small.call(first + number as u64));
+        calls.push('\n');
+    }
+    calls
+}
+
+/// Kills a bridge that went silent, which ends the blocking read of its stdout.
+struct Watchdog {
+    /// Counts signs of life. A counter, because waking a thread at every read would cost time.
+    signs: Arc<AtomicU64>,
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watchdog {
+    fn start(process: Arc<Mutex<Child>>) -> Watchdog {
+        let signs = Arc::new(AtomicU64::new(0));
+        let (stop, stopped) = channel();
+        let seen = Arc::clone(&signs);
+        let thread = std::thread::spawn(move || {
+            let mut before = None;
+            while stopped.recv_timeout(SILENCE) == Err(RecvTimeoutError::Timeout) {
+                let now = Some(seen.load(Relaxed));
+                if now == before {
+                    let _ = process.lock().unwrap_or_else(PoisonError::into_inner).kill();
+                    return;
+                }
+                before = now;
+            }
+        });
+        Watchdog { signs, stop: Some(stop), thread: Some(thread) }
+    }
+
+    fn alive(&self) {
+        self.signs.fetch_add(1, Relaxed);
+    }
+
+    fn stop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The messages of the benchmark as bytes, and the few searches in them that all sides need.
+//!
+//! Nothing here parses JSON: both ends are ours and write their members in a known order, so a
+//! substring search is exact and costs the measurement next to nothing.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use memchr::memmem;
+
+/// The revision that both sides speak.
+pub const REVISION: &str = "2025-11-25";
+
+/// The session id that the server gives.
+pub const SESSION: &str = "bench-session-0001";
+
+/// Bytes of the text in the large result.
+pub const LARGE: usize = 32 * 1024 * 1024;
+
+/// Bytes of one piece of the large result on an event stream.
+pub const PIECE: usize = 16 * 1024;
+
+/// The client's first message.
+pub const INITIALIZE: &str = concat!(
+    r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","#,
+    r#""capabilities":{},"clientInfo":{"name":"bench","version":"1.0.0"}}}"#
+);
+
+/// The client's second message.
+pub const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+
+/// The server's answer to [`INITIALIZE`].
+pub const INITIALIZE_RESULT: &str = concat!(
+    r#"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25","#,
+    r#""capabilities":{"tools":{}},"serverInfo":{"name":"bench","version":"1.0.0"}}}"#
+);
+
+/// One notification of a burst.
+pub const NOTIFICATION: &str = concat!(
+    r#"{"jsonrpc":"2.0","method":"notifications/progress","#,
+    r#""params":{"progressToken":"t-1","progress":50,"total":100}}"#
+);
+
+/// What stands after the id in the answer to a small call.
+pub const SMALL_TAIL: &str = concat!(
+    r#","result":{"content":[{"type":"text","text":"The quick brown fox jumps over the lazy dog, "#,
+    r#"and the result of the tool is forty-two."}],"isError":false}}"#
+);
+
+/// What stands before the text of a large result.
+pub const LARGE_HEAD: &str = r#"{"jsonrpc":"2.0","result":{"content":[{"type":"text","text":""#;
+
+/// What stands between the text of a large result and its id.
+pub const LARGE_TAIL: &str = r#""}]},"id":"#;
+
+/// The text of a large result, as it stands in JSON: lines of prose with the escapes that text
+/// has (`\n` at the end of every line, a quoted word in it).
+pub static LARGE_TEXT: LazyLock<Bytes> = LazyLock::new(|| {
+    let line =
+        br#"2026-01-01T00:00:00Z INFO request \"tools/call\" took 12 ms and returned 200 OK\n"#;
+    let mut text = Vec::with_capacity(LARGE);
+    while text.len() + line.len() <= LARGE {
+        text.extend_from_slice(line);
+    }
+    text.resize(LARGE, b' ');
+    Bytes::from(text)
+});
+
+/// The tools of the benchmark's server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// Answers at once with a small JSON body.
+    Small,
+    /// Sends so many notifications on the response stream, then a small answer.
+    Burst(usize),
+    /// Answers with [`LARGE`] bytes of text as one JSON body.
+    LargeJson,
+    /// The same as one event, sent in pieces of [`PIECE`] bytes.
+    LargeSse,
+}
+
+impl Tool {
+    /// The call of this tool with the id `id`, without a line end.
+    pub fn call(self, id: u64) -> String {
+        let (name, count) = match self {
+            Tool::Small => ("small", 0),
+            Tool::Burst(count) => ("burst", count),
+            Tool::LargeJson => ("large-json", 0),
+            Tool::LargeSse => ("large-sse", 0),
+        };
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{name}","arguments":{{"count":{count}}}}}}}"#
+        )
+    }
+
+    /// The tool that a call asks for.
+    pub fn of(call: &[u8]) -> Option<Tool> {
+        match until(call, br#""name":""#, b"\"")? {
+            b"small" => Some(Tool::Small),
+            b"burst" => {
+                number(call, br#""count":"#).and_then(|n| usize::try_from(n).ok()).map(Tool::Burst)
+            }
+            b"large-json" => Some(Tool::LargeJson),
+            b"large-sse" => Some(Tool::LargeSse),
+            _ => None,
+        }
+    }
+}
+
+/// The id of a request or an answer of the benchmark.
+pub fn id(message: &[u8]) -> Option<u64> {
+    number(message, br#""id":"#)
+}
+
+/// Bytes of the answer to [`Tool::LargeJson`] and of the message in [`Tool::LargeSse`].
+pub fn large_length(id: u64) -> usize {
+    LARGE_HEAD.len() + LARGE + LARGE_TAIL.len() + id.to_string().len() + 1
+}
+
+/// Whether a line is a successful answer.
+pub fn is_result(line: &[u8]) -> bool {
+    memmem::find(line, br#""result":"#).is_some()
+}
+
+fn number(text: &[u8], key: &[u8]) -> Option<u64> {
+    std::str::from_utf8(until(text, key, b",}")?).ok()?.parse().ok()
+}
+
+/// What stands between the first `key` and the next of the bytes `ends`.
+fn until<'a>(text: &'a [u8], key: &[u8], ends: &[u8]) -> Option<&'a [u8]> {
+    let rest = &text[memmem::find(text, key)? + key.len()..];
+    let length = rest.iter().position(|byte| ends.contains(byte))?;
+    Some(&rest[..length])
+}

@@ -1,0 +1,154 @@
+//! The rules between modules (docs/architecture.md): who may use whom, and who owns what.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every source file below `src`, with the top-level module it belongs to.
+fn sources() -> Vec<(String, PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !path.components().any(|part| part.as_os_str() == "tests")
+                && !path.ends_with("tests.rs")
+            {
+                let relative = path.strip_prefix(&root).unwrap();
+                let first = relative.components().next().unwrap().as_os_str().to_string_lossy();
+                let module = first.trim_end_matches(".rs").to_owned();
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((module, relative.to_path_buf(), without_tests(&text)));
+            }
+        }
+    }
+    assert!(found.len() > 40, "the sources were not found");
+    found
+}
+
+/// Tests may use what they like.
+fn without_tests(text: &str) -> String {
+    text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned()
+}
+
+/// The modules of this crate that a text names, by `crate::name` or `mcp_tether::name`.
+fn named(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        for prefix in ["crate::", "mcp_tether::"] {
+            for (at, _) in line.match_indices(prefix) {
+                let rest = &line[at + prefix.len()..];
+                let parts = match rest.strip_prefix('{') {
+                    Some(list) => list.split(',').map(str::trim).collect(),
+                    None => vec![rest],
+                };
+                for part in parts {
+                    let end = part.find(|c: char| !c.is_alphanumeric() && c != '_');
+                    let name = &part[..end.unwrap_or(part.len())];
+                    if !name.is_empty() {
+                        names.push(name.to_owned());
+                    }
+                }
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn modules_use_only_what_lies_below_them() {
+    let everywhere = ["limits", "error", "secret"];
+    let allowed: [(&str, &[&str]); 14] = [
+        ("main", &["cli", "command"]),
+        (
+            "command",
+            &[
+                "bridge",
+                "cli",
+                "config",
+                "demo",
+                "http",
+                "jsonrpc",
+                "logging",
+                "platform",
+                "transport",
+            ],
+        ),
+        ("config", &["bridge", "cli", "http", "transport"]),
+        ("cli", &["demo"]),
+        ("bridge", &["http", "jsonrpc", "platform", "random", "stdio", "transport"]),
+        ("transport", &["http", "jsonrpc"]),
+        ("http", &[]),
+        ("stdio", &["jsonrpc"]),
+        ("jsonrpc", &[]),
+        ("demo", &[]),
+        ("error", &["jsonrpc"]),
+        ("logging", &[]),
+        ("platform", &[]),
+        ("random", &[]),
+    ];
+    for (module, path, text) in sources() {
+        let Some((_, below)) = allowed.iter().find(|(name, _)| *name == module) else {
+            assert!(matches!(&*module, "lib" | "limits" | "secret"), "{module} has no rule");
+            continue;
+        };
+        for name in named(&text) {
+            let fine = name == module || everywhere.contains(&&*name) || below.contains(&&*name);
+            assert!(fine, "{}: {module} must not use {name}", path.display());
+        }
+    }
+}
+
+#[test]
+fn outside_things_have_one_owner() {
+    let owners = [
+        ("clap::", &["cli", "main"][..]),
+        ("reqwest::", &["http"]),
+        ("rustls::", &["http"]),
+        ("std::env::var", &["command"]),
+        ("io::stdin", &["command"]),
+        ("io::stdout", &["platform"]),
+        ("tokio::signal", &["platform", "demo"]),
+        ("axum::", &["demo"]),
+        ("getrandom::", &["random", "demo"]),
+    ];
+    for (module, path, text) in sources() {
+        for (thing, modules) in owners {
+            let owns = modules.contains(&&*module) || !text.contains(thing);
+            assert!(owns, "{} uses {thing}", path.display());
+        }
+    }
+}
+
+#[test]
+fn pure_modules_wait_for_nothing() {
+    let pure = [
+        "jsonrpc/",
+        "jsonrpc.rs",
+        "secret.rs",
+        "stdio/lines.rs",
+        "transport/sse.rs",
+        "transport/backoff.rs",
+        "transport/status.rs",
+        "http/redirect.rs",
+        "config/values.rs",
+        "config/headers.rs",
+    ];
+    let mut seen = 0;
+    for (_, path, text) in sources() {
+        let name = path.to_string_lossy().replace('\\', "/");
+        if !pure.iter().any(|pure| name.starts_with(pure)) {
+            continue;
+        }
+        seen += 1;
+        for impure in
+            ["tokio::", "reqwest::", "Instant", "SystemTime", "std::fs", "std::env", "async fn"]
+        {
+            assert!(!text.contains(impure), "{name} must not use {impure}");
+        }
+    }
+    assert!(seen >= pure.len());
+}
