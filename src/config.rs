@@ -80,7 +80,10 @@ impl Config {
         let duration = |flag, text: &str| {
             values::duration(text).map_err(|reason| ConfigError::Value { flag, reason })
         };
+        // Elsewhere the library that finds the system's roots reads SSL_CERT_FILE by itself.
+        let reads_cert_file = cfg!(any(windows, target_vendor = "apple"));
         let ambient = ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"];
+        let ambient = &ambient[usize::from(!reads_cert_file)..];
         Ok(Config {
             connection: client::Settings {
                 connect_timeout: duration("--connect-timeout", &args.connect_timeout)?,

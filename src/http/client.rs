@@ -104,17 +104,19 @@ pub(super) fn build(settings: &Settings, target: &Url) -> Result<reqwest::Client
     for path in &settings.ca_certs {
         extra.extend(certificates(path)?);
     }
-    for path in &settings.ambient_ca_certs {
-        match certificates(path) {
-            Ok(found) => extra.extend(found),
-            Err(error) => tracing::warn!("{error}"),
-        }
-    }
     if target.scheme() == "http" && is_loopback(target) && extra.is_empty() {
-        // No TLS will be spoken; reading the system's roots takes most of the time to start.
+        // No TLS will be spoken; reading trusted roots takes most of the time to start.
         builder = builder.tls_certs_only([]);
-    } else if !extra.is_empty() {
-        builder = builder.tls_certs_merge(extra);
+    } else {
+        for path in &settings.ambient_ca_certs {
+            match certificates(path) {
+                Ok(found) => extra.extend(found),
+                Err(error) => tracing::warn!("{error}"),
+            }
+        }
+        if !extra.is_empty() {
+            builder = builder.tls_certs_merge(extra);
+        }
     }
     if let Some((cert, key)) = &settings.client_cert {
         builder = builder.identity(identity(cert, key)?);

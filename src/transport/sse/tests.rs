@@ -37,7 +37,9 @@ fn every_cut(input: &[u8], expected: &Seen) {
 
 #[test]
 fn the_standard_case_by_case() {
-    let cases: &[(&str, &[(&str, &str, &str)])] = &[
+    /// An input and the type, data and last event id of the events in it.
+    type Case = (&'static str, &'static [(&'static str, &'static str, &'static str)]);
+    let cases: &[Case] = &[
         ("data: a\n\n", &[("message", "a", "")]),
         ("data: a\r\ndata: b\r\n\r\n", &[("message", "a\nb", "")]),
         ("data: a\rdata: b\r\rdata: c\r\r", &[("message", "a\nb", ""), ("message", "c", "")]),
