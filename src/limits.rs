@@ -81,6 +81,11 @@ pub const INITIALIZE_TIMEOUT: Duration = Duration::from_secs(50);
 /// The HTTP status of a notification or response: later messages stop waiting for it after this.
 pub const BARRIER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A notification or response that waits for earlier messages leaves after this all the same: a
+/// request may wait for a free HTTP/2 stream, which a response of the client may have to end. Longer
+/// than [`INITIALIZE_TIMEOUT`].
+pub const TURN_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Where a request's response has not begun, a later notification or response leaves this long after
 /// it: more than a server needs to read one connection before another.
 pub const HEAD_START: Duration = Duration::from_millis(250);

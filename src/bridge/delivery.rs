@@ -11,7 +11,7 @@ use super::session::{Snapshot, means_lost};
 use crate::error::Failure;
 use crate::http::OnSent;
 use crate::jsonrpc::{Id, Kind, Message, member};
-use crate::limits::{BARRIER_TIMEOUT, LINGER, LISTEN_HEAD_START, RETRY_AFTER_MAX};
+use crate::limits::{BARRIER_TIMEOUT, LINGER, LISTEN_HEAD_START, RETRY_AFTER_MAX, TURN_TIMEOUT};
 use crate::transport::reply::Body;
 use crate::transport::{Content, Reply};
 
@@ -22,7 +22,8 @@ impl Bridge {
     /// Delivers a message that has no answer. Later messages wait until the server has taken it, but
     /// no longer than [`BARRIER_TIMEOUT`].
     pub(super) async fn deliver(self: &Arc<Self>, message: Message, place: Place) {
-        place.turn().await;
+        // Its turn has come, or it has waited long enough.
+        let _ = timeout(TURN_TIMEOUT, place.turn()).await;
         let delivery = self.try_deliver(&message);
         tokio::pin!(delivery);
         let outcome = match timeout(BARRIER_TIMEOUT, &mut delivery).await {

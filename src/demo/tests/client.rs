@@ -207,6 +207,11 @@ impl Events {
 
     /// The next event, comments left out.
     pub async fn next(&mut self) -> Result<Event, End> {
+        // Comments keep a connection alive, but not a test.
+        timeout(PATIENCE, self.next_event()).await.expect("an event or the end of the stream")
+    }
+
+    async fn next_event(&mut self) -> Result<Event, End> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
                 let (block, rest) = (block.to_owned(), rest.to_owned());
@@ -224,7 +229,7 @@ impl Events {
                     data: field("data: ").unwrap(),
                 });
             }
-            match timeout(PATIENCE, self.response.chunk()).await.unwrap() {
+            match self.response.chunk().await {
                 Ok(Some(chunk)) => self.text.push_str(std::str::from_utf8(&chunk).unwrap()),
                 Ok(None) => return Err(End::Closed),
                 Err(_) => return Err(End::Broken),

@@ -225,6 +225,17 @@ async fn the_log_of_a_stream_is_bounded() {
 }
 
 #[tokio::test]
+async fn an_answer_is_never_replayed_with_a_gap_before_it() {
+    let limits = Limits { stream_events: 3, ..Limits::default() };
+    let demo = Demo::start(&[], limits).await;
+    let client = demo.session().await;
+    // A priming event, a message, three times progress and the answer; the last three are kept.
+    client.stream(&quick(1)).await.rest().await;
+    assert_eq!(client.get(Some("1-2")).await.status(), 400);
+    assert_eq!(client.listen(Some("1-3")).await.rest().await.0.len(), 3);
+}
+
+#[tokio::test]
 async fn a_silent_stream_shows_signs_of_life() {
     let limits = Limits { keep_alive: Duration::from_millis(20), ..Limits::default() };
     let demo = Demo::start(&[], limits).await;
