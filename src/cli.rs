@@ -18,7 +18,6 @@ use crate::limits;
 Examples:
   mcp-tether https://mcp.example.com/mcp
   mcp-tether https://mcp.example.com/mcp --header 'Authorization: Bearer ${TOKEN}'
-  mcp-tether demo
 
 In a client's configuration:
   { \"mcpServers\": { \"example\": { \"command\": \"mcp-tether\", \"args\": [\"https://mcp.example.com/mcp\"] } } }

@@ -1,53 +1,38 @@
 //! Making a message one line: the only change that a relayed message ever suffers.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
-use memchr::{memchr2, memchr2_iter, memmem};
+use memchr::memchr3_iter;
 
-/// The first two bytes of U+2028 and U+2029 in UTF-8, at which some clients split lines.
-const SEPARATOR: &[u8] = b"\xe2\x80";
+/// The first byte of U+2028 and U+2029 in UTF-8, at which some clients split lines.
+const SEPARATOR_LEAD: u8 = 0xe2;
 
 /// A valid JSON text as one line.
 ///
 /// CR and LF, which valid JSON has only between its tokens, become spaces; the line separators
 /// U+2028 and U+2029, which it has only inside strings, become their escapes. A text with none of
-/// them is returned as it is, without a copy.
+/// them is returned as it is, without a copy. One pass.
 pub fn one_line(text: Bytes) -> Bytes {
-    let text = match memchr2(b'\n', b'\r', &text) {
-        None => text,
-        Some(first) => {
-            let mut owned = text.to_vec();
-            for at in memchr2_iter(b'\n', b'\r', &text[first..]) {
-                owned[first + at] = b' ';
-            }
-            Bytes::from(owned)
-        }
-    };
-    match escape_separators(&text) {
-        Cow::Borrowed(_) => text,
-        Cow::Owned(escaped) => escaped.into(),
-    }
-}
-
-fn escape_separators(text: &[u8]) -> Cow<'_, [u8]> {
     let mut out: Vec<u8> = Vec::new();
     let mut done = 0;
-    for at in memmem::find_iter(text, SEPARATOR) {
-        let escape: &[u8] = match text.get(at + 2) {
-            Some(0xa8) => b"\\u2028",
-            Some(0xa9) => b"\\u2029",
+    for at in memchr3_iter(b'\n', b'\r', SEPARATOR_LEAD, &text) {
+        let (length, instead): (usize, &[u8]) = match &text[at..] {
+            [b'\n' | b'\r', ..] => (1, b" "),
+            [SEPARATOR_LEAD, 0x80, 0xa8, ..] => (3, b"\\u2028"),
+            [SEPARATOR_LEAD, 0x80, 0xa9, ..] => (3, b"\\u2029"),
             _ => continue,
         };
+        if done == 0 {
+            out.reserve(text.len() + instead.len());
+        }
         out.extend_from_slice(&text[done..at]);
-        out.extend_from_slice(escape);
-        done = at + 3;
+        out.extend_from_slice(instead);
+        done = at + length;
     }
     if done == 0 {
-        return Cow::Borrowed(text);
+        return text;
     }
     out.extend_from_slice(&text[done..]);
-    Cow::Owned(out)
+    out.into()
 }
 
 #[cfg(test)]

@@ -1,0 +1,1 @@
+"""What the interoperability tests share: a stdio client, a recording relay, server processes."""
