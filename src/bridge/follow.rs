@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::Bridge;
 use super::exchange::{Outcome, lingered};
@@ -25,7 +25,7 @@ struct Resumption {
     cursor: Bytes,
     retry: Option<u64>,
     backoff: Backoff,
-    /// Since when nothing has come, if the last connection brought nothing.
+    /// Since when nothing has come, while nothing comes.
     fruitless_since: Option<Instant>,
 }
 
@@ -102,12 +102,11 @@ impl Bridge {
         headers: &SessionHeaders,
         state: &mut Resumption,
     ) -> Reopened {
+        let since = *state.fruitless_since.get_or_insert_with(Instant::now);
         loop {
             let pause = state.backoff.pause(state.retry, random::dice());
-            if state
-                .fruitless_since
-                .is_some_and(|since| since.elapsed() + pause > self.settings.resume_timeout)
-            {
+            let left = self.settings.resume_timeout.saturating_sub(since.elapsed());
+            if pause > left {
                 let text = format!(
                     "the response stream broke and made no progress for {} s of resuming it; the request may or may not have been carried out",
                     self.settings.resume_timeout.as_secs()
@@ -121,8 +120,13 @@ impl Bridge {
                 () = ticket.closed() => return Reopened::Answered,
             }
             let reply = tokio::select! {
-                reply = self.endpoint.get(headers, &state.cursor) => reply,
+                reply = timeout(left - pause, self.endpoint.get(headers, &state.cursor)) => reply,
                 () = ticket.closed() => return Reopened::Answered,
+            };
+            let Ok(reply) = reply else {
+                // The time is up, and the next turn of the loop says so.
+                state.backoff.fruitless();
+                continue;
             };
             match reply {
                 Ok(reply) if reply.status().is_success() && reply.content() == Content::Events => {
@@ -143,7 +147,7 @@ impl Bridge {
                 }
                 Err(failure) => tracing::debug!("resuming: {failure}"),
             }
-            state.fruitless();
+            state.backoff.fruitless();
         }
     }
 }
@@ -162,13 +166,8 @@ impl Resumption {
                 self.backoff.fruitful();
             }
         } else {
-            self.fruitless();
+            self.backoff.fruitless();
         }
-    }
-
-    fn fruitless(&mut self) {
-        self.fruitless_since.get_or_insert_with(Instant::now);
-        self.backoff.fruitless();
     }
 
     fn retry_after(&mut self, wait: Option<Duration>) {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::support::*;
 
@@ -56,9 +57,10 @@ fn reopened_at_its_end_with_the_last_event_id() {
     for round in 0..3 {
         let note =
             format!(r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{round}}}"#);
-        server.mcp().push(format!("retry: 100\n{}", event_id(&format!("e{round}"), &note)));
+        server.mcp().push(format!("retry: 400\n{}", event_id(&format!("e{round}"), &note)));
         assert_eq!(bridge.line().text, note);
         let stream = server.mcp().stream();
+        let ended = Instant::now();
         if round == 1 {
             stream.abort()
         } else {
@@ -68,6 +70,8 @@ fn reopened_at_its_end_with_the_last_event_id() {
         let expected = format!("e{round}");
         assert_eq!(gets[round + 1].header("last-event-id"), Some(expected.as_str()));
         assert_eq!(gets[0].header("last-event-id"), None);
+        let pause = gets[round + 1].at - ended;
+        assert!(pause >= Duration::from_millis(400), "the server's retry is a floor: {pause:?}");
     }
     bridge.ask(1, "tools/list").result();
     bridge.finish().clean();
@@ -103,7 +107,7 @@ fn a_server_without_such_a_stream_is_not_asked_again() {
         server.always("GET", move |_| reply.clone());
         let bridge = Bridge::ready(&server);
         // Longer than the first pause before a reconnection.
-        std::thread::sleep(std::time::Duration::from_millis(1500));
+        std::thread::sleep(Duration::from_millis(1500));
         bridge.ask(1, "tools/list").result();
         bridge.finish().clean();
         assert_eq!(server.seen("GET").len(), 1);

@@ -9,6 +9,7 @@ mod demo;
 mod ending;
 mod exactly_once;
 mod faults;
+mod handshake;
 mod http;
 mod listen;
 mod logging;

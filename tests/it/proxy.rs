@@ -81,6 +81,26 @@ fn plain_http_goes_through_the_proxy_by_absolute_url() {
 }
 
 #[test]
+fn a_redirect_from_http_to_https_of_the_same_host() {
+    let tls = Tls::new();
+    let (plain, secure) = (Server::start(), Server::with_tls(&tls));
+    let tunnel = Tunnel::to(secure.port());
+    plain.always("*", |_| Reply::status(308).header("location", "https://mcp.invalid/mcp"));
+    let bridge = Bridge::with("http://mcp.invalid/mcp")
+        .arg("--allow-http")
+        .header("Authorization: fake")
+        .path("--ca-cert", &tls.file("ca.pem"))
+        .env("HTTP_PROXY", plain.url_at(""))
+        .env("HTTPS_PROXY", &tunnel.url)
+        .ready(&secure);
+    bridge.ask(1, "tools/list").result();
+    bridge.finish().clean();
+    for request in secure.seen("*") {
+        assert_eq!(request.header("authorization"), Some("fake"), "{}", request.kind);
+    }
+}
+
+#[test]
 fn exceptions_from_the_proxy() {
     for name in ["NO_PROXY", "no_proxy"] {
         let tunnel = Tunnel::to(dead_port());

@@ -150,12 +150,50 @@ fn without_an_event_id_only_what_is_read_only_is_sent_again() {
         bridge.ask(2, method).failed("stream_lost");
         assert_eq!(server.seen(method).len(), 4, "{method}");
     }
+    // So it is when the connection broke before the response, or in the middle of it.
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{";
+    for (id, reply) in [Reply::raw(""), Reply::reset_after(""), Reply::raw(head)].iter().enumerate()
+    {
+        let before = server.seen("tools/list").len();
+        server.maybe("tools/list", |r| Some(Reply::json(r.result("{}"))));
+        server.once("tools/list", reply.clone());
+        bridge.ask(id, "tools/list").result();
+        assert_eq!(server.seen("tools/list").len(), before + 2);
+        server.once("x/list", reply.clone());
+        assert!(bridge.ask(id, "x/list").is_error);
+        assert_eq!(server.seen("x/list").len(), id + 1);
+    }
     let never = ["tools/call", "logging/setLevel", "resources/subscribe", "x/own"];
     for method in never {
         server.always(method, move |_| broken());
         bridge.ask(1, method).failed("stream_lost");
         assert_eq!(server.seen(method).len(), 1, "{method}");
     }
+    bridge.finish().clean();
+}
+
+#[test]
+fn any_event_id_that_fits_a_header_comes_back() {
+    let server = Server::start();
+    let bridge = Bridge::ready(&server);
+    for id in ["a b", "\u{e4}\u{4e2d}", "x=1;y=\"2\"", "0"] {
+        let answer = event(&result(1, "{}"));
+        let expected = id.as_bytes().to_vec();
+        server.maybe("GET", move |request| {
+            let cursor = request.headers.get("last-event-id")?;
+            Some(if cursor.as_bytes() == expected {
+                Reply::sse([answer.clone()])
+            } else {
+                Reply::status(405)
+            })
+        });
+        server.once("tools/call", Reply::sse([format!("retry: 100\nid: {id}\ndata:\n\n")]));
+        bridge.ask(1, "tools/call").result();
+    }
+    // One that does not fit is as if there were none.
+    let long = "x".repeat(100_000);
+    server.once("tools/call", Reply::sse([format!("retry: 100\nid: {long}\ndata:\n\n")]));
+    bridge.ask(1, "tools/call").failed("stream_lost");
     bridge.finish().clean();
 }
 
@@ -212,6 +250,17 @@ fn without_progress_resuming_is_given_up() {
     let bridge = Bridge::with(&server.url()).arg("--resume-timeout=1s").ready(&server);
     bridge.ask(1, "tools/call").failed("resume_failed");
     assert!(cursors(&server).len() > 1);
+    bridge.ask(2, "tools/list").result();
+    bridge.finish().clean();
+}
+
+#[test]
+fn a_resume_that_is_never_answered_is_given_up_too() {
+    let server = Server::start();
+    script_resumption(&server, vec![Reply::never(), Reply::never(), Reply::never()]);
+    server.once("tools/call", Reply::sse(["retry: 100\nid: a\ndata:\n\n"]));
+    let bridge = Bridge::with(&server.url()).arg("--resume-timeout=1s").ready(&server);
+    bridge.ask(1, "tools/call").failed("resume_failed");
     bridge.ask(2, "tools/list").result();
     bridge.finish().clean();
 }

@@ -29,6 +29,20 @@ fn a_short_one_is_waited_out_once_and_blocks_nothing_else() {
 }
 
 #[test]
+fn a_cancelled_request_is_not_sent_again() {
+    let server = Server::start();
+    let bridge = Bridge::ready(&server);
+    server.once("tools/call", busy(503, "1"));
+    bridge.send(request(1, "tools/call"));
+    server.wait("tools/call", 1);
+    bridge.send(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#);
+    server.wait("notifications/cancelled", 1);
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(server.seen("tools/call").len(), 1);
+    bridge.finish().clean();
+}
+
+#[test]
 fn not_a_second_time() {
     let server = Server::start();
     server.always("tools/call", |_| busy(503, "1"));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::reply::Step;
 use crate::support::*;
 
 /// What a server with everything declares.
@@ -184,6 +185,10 @@ fn other_refusals_start_no_recovery() {
         server.once("tools/call", Reply::body(status, "text/plain", body));
         bridge.ask(1, "tools/call").failed("http_status");
     }
+    // An error for our id is the server's answer, though it says so with 404.
+    let error = r#"{"jsonrpc":"2.0","id":2,"error":{"code":-32601,"message":"Unknown method"}}"#;
+    server.once("x/unknown", Reply::body(404, "application/json", error));
+    assert_eq!(bridge.ask(2, "x/unknown").text, error);
     assert_eq!(server.seen("initialize").len(), 1);
     bridge.finish().clean();
 }
@@ -251,6 +256,56 @@ fn the_standalone_stream_notices_a_lost_session_too() {
 }
 
 #[test]
+fn a_server_that_restarts() {
+    let server = Server::start();
+    let bridge = Bridge::ready(&server);
+    bridge.ask(1, "tools/list").result();
+    let address = format!("127.0.0.1:{}", server.port());
+    drop(server);
+    // Which error depends on how far the server's end has got.
+    assert!(bridge.ask(2, "tools/call").is_error);
+    let end = std::time::Instant::now() + DEADLINE;
+    let server = loop {
+        match Server::on_address(&address) {
+            Ok(server) => break server,
+            Err(error) => assert!(std::time::Instant::now() < end, "{error}"),
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    };
+    server.mcp().number_from(7);
+    bridge.ask(3, "tools/call").result();
+    bridge.incoming("notifications/tools/list_changed");
+    assert_eq!(server.seen("initialize").len(), 1);
+    server.wait("GET", 1);
+    bridge.finish().clean();
+}
+
+#[test]
+fn a_session_that_is_lost_while_a_stream_is_resumed() {
+    let server = Server::start();
+    server.mcp().set(|s| s.capabilities = "{}");
+    let bridge = Bridge::ready(&server);
+    for (method, again) in [("tools/call", false), ("tools/list", true)] {
+        let gate = Gate::new();
+        let steps = [Step::from("retry: 100\nid: a\ndata:\n\n"), Step::from(&gate)];
+        server.once(method, Reply::sse(steps));
+        bridge.send(request(1, method));
+        server.wait(method, 1);
+        let lost = server.mcp().session();
+        server.mcp().forget();
+        gate.open();
+        let answer = bridge.answer(1);
+        // What may have been executed is not sent twice.
+        assert_eq!(answer.is_error, !again, "{answer}");
+        let sent = server.seen(method);
+        let in_new = sent.iter().filter(|r| r.header("mcp-session-id") != lost.as_deref());
+        assert_eq!(in_new.count(), usize::from(again), "{method}");
+        bridge.ask(2, "prompts/list").result();
+    }
+    bridge.finish().clean();
+}
+
+#[test]
 fn a_notification_that_lost_its_session_is_sent_again() {
     let server = Server::start();
     server.mcp().set(|s| s.capabilities = "{}");
@@ -277,70 +332,5 @@ fn an_answer_for_the_old_session_never_reaches_the_new_one() {
     for answer in server.seen("response") {
         assert_ne!(answer.header("mcp-session-id"), Some("session-2"));
     }
-    bridge.finish().clean();
-}
-
-#[test]
-fn a_client_may_initialize_again() {
-    // The server checks that the second handshake carries no session.
-    let server = Server::start();
-    let bridge = Bridge::ready(&server);
-    bridge.handshake().result();
-    bridge.ask(1, "tools/list").result();
-    assert_eq!(server.seen("tools/list")[0].header("mcp-session-id"), Some("session-2"));
-    bridge.finish().clean();
-}
-
-#[test]
-fn a_session_id_that_is_no_visible_ascii_is_not_sent_back() {
-    for id in ["with space", "tab\there", "caf\u{e9}", ""] {
-        let server = Server::start();
-        server.mcp().set(|s| (s.sessions, s.strict) = (false, false));
-        let given = id.to_owned();
-        server.always("initialize", move |r| {
-            let body = r.result(r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"x","version":"1"}}"#);
-            Reply::json(body).header("mcp-session-id", &given)
-        });
-        let bridge = Bridge::start(&server);
-        bridge.send(INITIALIZE);
-        let answer = bridge.answer(0);
-        if answer.is_error {
-            answer.failed("invalid_response");
-        } else {
-            bridge.send(INITIALIZED);
-            bridge.ask(1, "tools/list").result();
-        }
-        bridge.finish().clean();
-        assert!(server.seen("*").iter().all(|r| !r.headers.contains_key("mcp-session-id")), "{id}");
-    }
-}
-
-#[test]
-fn a_session_id_is_only_taken_from_the_answer_to_initialize() {
-    let server = Server::start();
-    let bridge = Bridge::ready(&server);
-    let odd = Reply::json(result(1, "{}")).header("mcp-session-id", "another");
-    server.once("tools/call", odd);
-    bridge.ask(1, "tools/call").result();
-    bridge.ask(2, "tools/list").result();
-    assert_eq!(server.seen("tools/list")[0].header("mcp-session-id"), Some("session-1"));
-    bridge.finish().clean();
-}
-
-#[test]
-fn the_answer_to_initialize_may_come_as_a_stream() {
-    let server = Server::start();
-    server.always("initialize", |r| {
-        let body = r.result(r#"{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"x","version":"1"}}"#);
-        Reply::sse([format!("id: 1\ndata:\n\n{}", event(&body))]).header("mcp-session-id", "~!visible#")
-    });
-    server.always("tools/list", |r| Reply::json(r.result("{}")));
-    server.mcp().set(|s| s.strict = false);
-    let bridge = Bridge::start(&server);
-    bridge.handshake().result();
-    bridge.ask(1, "tools/list").result();
-    let list = &server.seen("tools/list")[0];
-    assert_eq!(list.header("mcp-session-id"), Some("~!visible#"));
-    assert_eq!(list.header("mcp-protocol-version"), Some("2025-06-18"));
     bridge.finish().clean();
 }

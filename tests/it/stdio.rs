@@ -49,6 +49,23 @@ fn lines_that_are_no_messages_are_answered_and_not_forwarded() {
 }
 
 #[test]
+fn nesting_is_no_way_to_bring_it_down() {
+    let server = Server::start();
+    let bridge = Bridge::ready(&server);
+    let depth = 200_000;
+    for (line, code) in [
+        ("[".repeat(depth), -32700),
+        ("{\"a\":".repeat(depth), -32700),
+        (format!("{}{}", "[".repeat(depth), "]".repeat(depth)), -32600),
+    ] {
+        bridge.send(line);
+        assert_eq!(bridge.line().value()["error"]["code"], code);
+    }
+    bridge.ask(1, "tools/list").result();
+    bridge.finish().clean();
+}
+
+#[test]
 fn a_batch_is_split_and_each_member_handled() {
     let server = Server::start();
     let bridge = Bridge::ready(&server);

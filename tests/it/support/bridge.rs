@@ -133,14 +133,17 @@ impl Bridge {
     pub fn find(&self, what: &str, wanted: impl Fn(&Line) -> bool) -> Line {
         let end = Instant::now() + DEADLINE;
         let mut state = self.lines.state.lock().unwrap();
+        // Lines only come at the end meanwhile.
+        let mut looked_at = 0;
         loop {
             if let Some(wrong) = state.wrong.clone() {
                 drop(state);
                 panic!("{wrong}");
             }
-            if let Some(at) = state.waiting.iter().position(&wanted) {
-                return state.waiting.remove(at).expect("just found");
+            if let Some(at) = state.waiting.iter().skip(looked_at).position(&wanted) {
+                return state.waiting.remove(looked_at + at).expect("just found");
             }
+            looked_at = state.waiting.len();
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() || state.ended {
                 let why = if state.ended { "stdout has ended" } else { "nothing came" };

@@ -52,7 +52,8 @@ impl Line {
         if get("jsonrpc").is_some_and(|v| v != "\"2.0\"") {
             return Err(wrong("has a wrong \"jsonrpc\""));
         }
-        if text.contains(['\r', '\u{2028}', '\u{2029}']) {
+        let splits = |separator: &str| memchr::memmem::find(text.as_bytes(), separator.as_bytes());
+        if ["\r", "\u{2028}", "\u{2029}"].into_iter().find_map(splits).is_some() {
             return Err(wrong("would be split by some clients"));
         }
         let method: Option<String> = match get("method") {

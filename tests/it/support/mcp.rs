@@ -76,6 +76,11 @@ impl Mcp {
         state.streams.drain(..).for_each(|stream| stream.end());
     }
 
+    /// Numbers the sessions from here on, so that they differ from those of an earlier server.
+    pub fn number_from(&self, first: usize) {
+        self.state.lock().unwrap().started = first - 1;
+    }
+
     /// The current session.
     pub fn session(&self) -> Option<String> {
         self.state.lock().unwrap().session.clone()
