@@ -21,12 +21,16 @@ const BUFFER: usize = 1024 * 1024;
 /// benchmark ends.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// The command that starts the bridge: without the environment's proxies.
+/// The command that starts the bridge, without the proxies and the certificates that the
+/// environment names: they cost time at the start, and no two machines have the same.
 pub fn command(program: &OsStr, url: &str) -> Command {
     let mut command = Command::new(program);
     command.arg(url);
-    for name in ["http_proxy", "https_proxy", "all_proxy"] {
-        command.env_remove(name).env_remove(name.to_ascii_uppercase());
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        command.env_remove(name).env_remove(name.to_ascii_lowercase());
+    }
+    for name in ["SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"] {
+        command.env_remove(name);
     }
     command
 }

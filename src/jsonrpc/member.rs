@@ -1,5 +1,6 @@
 //! Looking at one member of a message, and messages of our own.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
@@ -26,7 +27,7 @@ pub fn lookup_string(json: &[u8], path: &[&str]) -> Option<String> {
     serde_json::from_str(lookup(json, path)?).ok()
 }
 
-fn one<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+fn one<'a>(text: &'a str, wanted: &str) -> Option<&'a str> {
     struct Member<'n>(&'n str);
     impl<'de> Visitor<'de> for Member<'_> {
         type Value = Option<&'de RawValue>;
@@ -35,8 +36,8 @@ fn one<'a>(text: &'a str, name: &str) -> Option<&'a str> {
         }
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut found = None;
-            while let Some(wanted) = map.next_key_seed(IsName(self.0))? {
-                if wanted {
+            while let Some(key) = map.next_key::<&RawValue>()? {
+                if name(key) == self.0 {
                     found = Some(map.next_value()?);
                 } else {
                     map.next_value::<IgnoredAny>()?;
@@ -46,30 +47,17 @@ fn one<'a>(text: &'a str, name: &str) -> Option<&'a str> {
         }
     }
     let mut json = serde_json::Deserializer::from_str(text);
-    json.deserialize_map(Member(name)).ok().flatten().map(RawValue::get)
+    json.deserialize_map(Member(wanted)).ok().flatten().map(RawValue::get)
 }
 
-/// Compares a member name as bytes, because one with a lone surrogate is legal JSON.
-struct IsName<'n>(&'n str);
-
-impl<'de> serde::de::DeserializeSeed<'de> for IsName<'_> {
-    type Value = bool;
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_bytes(self)
+/// A member name with its escapes resolved. One that is no Unicode text (a lone surrogate is legal
+/// JSON) is returned as it is spelled, with its quotes, and so equals no name that anybody asks for.
+pub(super) fn name(raw: &RawValue) -> Cow<'_, str> {
+    let text = raw.get();
+    if text.contains('\\') {
+        return serde_json::from_str::<String>(text).map_or(Cow::Borrowed(text), Cow::Owned);
     }
-}
-
-impl Visitor<'_> for IsName<'_> {
-    type Value = bool;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a member name")
-    }
-    fn visit_bytes<E: serde::de::Error>(self, name: &[u8]) -> Result<bool, E> {
-        Ok(name == self.0.as_bytes())
-    }
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<bool, E> {
-        Ok(name == self.0)
-    }
+    Cow::Borrowed(text.trim_matches('"'))
 }
 
 /// Whether the JSON text at `path` is `true`.

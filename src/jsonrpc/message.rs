@@ -10,6 +10,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::id::Id;
+use super::member;
 
 /// What a message is, with what relaying needs to know of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,43 +144,6 @@ struct Head<'a> {
 
 struct HeadVisitor;
 
-/// A member name, as far as it matters here.
-enum Name {
-    Jsonrpc,
-    Id,
-    Method,
-    Result,
-    Error,
-    Other,
-}
-
-impl<'de> serde::Deserialize<'de> for Name {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
-        struct NameVisitor;
-        impl Visitor<'_> for NameVisitor {
-            type Value = Name;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a member name")
-            }
-            fn visit_bytes<E: serde::de::Error>(self, name: &[u8]) -> Result<Name, E> {
-                Ok(match name {
-                    b"jsonrpc" => Name::Jsonrpc,
-                    b"id" => Name::Id,
-                    b"method" => Name::Method,
-                    b"result" => Name::Result,
-                    b"error" => Name::Error,
-                    _ => Name::Other,
-                })
-            }
-            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Name, E> {
-                self.visit_bytes(name.as_bytes())
-            }
-        }
-        // As bytes, because a member name with a lone surrogate is legal JSON.
-        deserializer.deserialize_bytes(NameVisitor)
-    }
-}
-
 impl<'de> Visitor<'de> for HeadVisitor {
     type Value = Head<'de>;
 
@@ -189,20 +153,20 @@ impl<'de> Visitor<'de> for HeadVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Head<'de>, A::Error> {
         let mut head = Head::default();
-        while let Some(name) = map.next_key::<Name>()? {
-            match name {
-                Name::Jsonrpc => head.jsonrpc = Some(map.next_value()?),
-                Name::Id => head.id = Some(map.next_value()?),
-                Name::Method => head.method = Some(map.next_value()?),
-                Name::Result => {
+        while let Some(name) = map.next_key::<&RawValue>()? {
+            match &*member::name(name) {
+                "jsonrpc" => head.jsonrpc = Some(map.next_value()?),
+                "id" => head.id = Some(map.next_value()?),
+                "method" => head.method = Some(map.next_value()?),
+                "result" => {
                     map.next_value::<IgnoredAny>()?;
                     head.result = true;
                 }
-                Name::Error => {
+                "error" => {
                     let raw: &RawValue = map.next_value()?;
                     head.error = Some(raw.get() != "null");
                 }
-                Name::Other => {
+                _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
@@ -344,9 +308,16 @@ mod tests {
 
     #[test]
     fn not_json() {
-        for text in
-            ["", "{", "{} {}", "nope", "{\"a\":01}", "{\"a\":\"\n\"}", "{\"jsonrpc\":\"2.0\",}"]
-        {
+        for text in [
+            "",
+            "{",
+            "{} {}",
+            "nope",
+            "{\"a\":01}",
+            "{\"a\":\"\n\"}",
+            "{\"jsonrpc\":\"2.0\",}",
+            "{\"jsonrpc\":\"2.0\",\"a\t\":1,\"method\":\"x\"}",
+        ] {
             assert!(matches!(client(text), Err(Invalid::Json(_))), "{text}");
         }
         let bad = Bytes::from_static(b"{\"jsonrpc\":\"2.0\",\"method\":\"x\",\"p\":\"\xff\"}");

@@ -21,7 +21,9 @@ pub fn salvage_id(prefix: &[u8]) -> Option<Id> {
         if name == b"\"id\"" {
             // A number or literal that ends with the prefix may go on behind it.
             let whole = value.first() == Some(&b'"') || scan.at < prefix.len();
-            let valid = serde_json::from_slice::<serde::de::IgnoredAny>(value).is_ok();
+            // Skipping over a string would not check its UTF-8.
+            let valid = std::str::from_utf8(value)
+                .is_ok_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok());
             return (whole && valid).then(|| Id::from_raw(Bytes::copy_from_slice(value))).flatten();
         }
         scan.white();

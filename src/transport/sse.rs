@@ -226,7 +226,8 @@ impl Decoder {
             b"data" if self.discarding.is_some() => {}
             b"data" => {
                 let data = line.slice(value..);
-                if self.data.len() + data.len() > self.limit {
+                let joined = if self.data.len() > 0 { self.data.len() + 1 } else { 0 };
+                if joined + data.len() > self.limit {
                     let kept = self.data.take().unwrap_or(data);
                     self.discarding = Some(prefix(&kept));
                 } else {
