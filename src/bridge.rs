@@ -75,7 +75,7 @@ pub async fn run(
     output: impl Write + Send + 'static,
 ) -> std::io::Result<ExitCode> {
     let mut signals = Signals::install()?;
-    let mut lines = reader::spawn(input, settings.max_message)?;
+    let mut input = reader::spawn(input, settings.max_message)?;
     let outbox = Outbox::spawn(output)?;
     let bridge = Arc::new(Bridge {
         endpoint,
@@ -88,6 +88,6 @@ pub async fn run(
         redactor,
         deliveries: Arc::new(Semaphore::new(MAX_NOTIFICATIONS_IN_FLIGHT)),
     });
-    let reason = router::route(&bridge, &mut lines, &mut signals).await;
-    Ok(drain::end(&bridge, lines, signals, reason).await)
+    let stop = router::route(&bridge, &mut input, &mut signals).await;
+    Ok(drain::end(&bridge, input.lines, signals, stop).await)
 }

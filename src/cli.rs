@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
 
 use crate::limits;
@@ -117,4 +118,48 @@ pub struct BridgeArgs {
     /// Append the log to a file as well
     #[arg(long, value_name = "FILE", help_heading = "Logging")]
     pub log_file: Option<PathBuf>,
+}
+
+/// What is wrong with the arguments, for stderr. Values are left out: a client that splits arguments
+/// at spaces makes an argument of what was meant to be a secret.
+pub fn explain(error: &clap::Error) -> String {
+    let named = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) if text.starts_with('-') || text.starts_with('<') => {
+            let end = text.find('=').unwrap_or(text.len());
+            Some(text[..end].to_owned())
+        }
+        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
+        _ => None,
+    };
+    let mut text = error.kind().as_str().unwrap_or("the arguments are wrong").to_owned();
+    if let Some(name) = named(ContextKind::InvalidArg) {
+        text = format!("{text}: {name}");
+    }
+    format!(
+        "mcp-tether: {text}\nA header is one argument, for example --header Name:value. \
+         For all options see mcp-tether --help."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_flags_and_show_no_values() {
+        for (args, shown) in [
+            (
+                &["--header", "Authorization:", "Bearer", "fake-secret", "https://h.example/"][..],
+                "argument",
+            ),
+            (&["https://h.example/", "--fake-flag=fake-secret"], "--fake-flag"),
+            (&["https://h.example/", "--client-key", "fake-secret"], "--client-cert"),
+            (&[], "<URL>"),
+            (&["demo", "--port", "fake-secret"], "--port"),
+        ] {
+            let error = Cli::try_parse_from([&["mcp-tether"], args].concat()).unwrap_err();
+            let text = explain(&error);
+            assert!(text.contains(shown) && !text.contains("fake-secret"), "{text}");
+        }
+    }
 }

@@ -142,8 +142,9 @@ fn parse_url(typed: &str, allow_http: bool) -> Result<Url, ConfigError> {
 
 /// Harmless to show: what is before a query, without user information.
 fn quoted(typed: &str) -> String {
-    let text = typed.split(['?', '#']).next().unwrap_or_default();
-    let text = text.rsplit('@').next().unwrap_or_default();
+    // A password may contain anything, so that what is before the last @ goes first.
+    let text = typed.rsplit('@').next().unwrap_or_default();
+    let text = text.split(['?', '#']).next().unwrap_or_default();
     format!("\"{}\"", Redactor::default().clean(text, MAX_LOGGED_TEXT))
 }
 
@@ -188,9 +189,11 @@ mod tests {
             ("ftp://h.example/", "not an http"),
             ("${user_config.url}", "placeholder"),
             ("https://", "not a URL"),
+            ("https://user:hunter2#abc@h example/mcp", "\"h example/mcp\""),
+            ("https://user:hunter2?abc@h.example:x/mcp", "\"h.example:x/mcp\""),
         ] {
             let error = resolve(&[url]).unwrap_err().to_string();
-            assert!(error.contains(text), "{url}: {error}");
+            assert!(error.contains(text) && !error.contains("hunter2"), "{url}: {error}");
         }
     }
 

@@ -71,9 +71,13 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Silence on a connection before the operating system or HTTP/2 asks whether the peer is alive.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
-/// How long sent bytes, or a keep-alive question, may go unacknowledged before the connection
-/// counts as dead. A machine that wakes up finds out within this time.
-pub const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+/// How long an HTTP/2 keep-alive question may go unanswered before the connection counts as dead.
+pub const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(30);
+
+/// How long sent bytes may go unacknowledged before the connection counts as dead, where the system
+/// lets us say so. A machine that wakes up finds out within this time; a live server that is slow to
+/// read must not run into it.
+pub const UNACKNOWLEDGED: Duration = Duration::from_secs(120);
 
 /// The answer to `initialize`. Common clients give up after 60 s; ours must come before that.
 pub const INITIALIZE_TIMEOUT: Duration = Duration::from_secs(50);
@@ -90,11 +94,20 @@ pub const TURN_TIMEOUT: Duration = Duration::from_secs(60);
 /// it: more than a server needs to read one connection before another.
 pub const HEAD_START: Duration = Duration::from_millis(250);
 
+/// One notification or response, however slow the server is; then it counts as not delivered.
+pub const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The body of an error response, which only has to be explained.
+pub const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The response headers of the standalone GET: later messages stop waiting for it after this.
 pub const LISTEN_HEAD_START: Duration = Duration::from_millis(500);
 
 /// One step of a re-initialisation (`initialize`, `initialized`, state): as long as a server start.
 pub const RECOVERY_STEP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Subscriptions that are repeated side by side in a new session.
+pub const REPEATED_AT_ONCE: usize = 16;
 
 /// A response stream that makes no progress while it is being resumed (`--resume-timeout`).
 pub const RESUME_TIMEOUT: Duration = Duration::from_secs(300);
@@ -103,6 +116,19 @@ pub const RESUME_TIMEOUT: Duration = Duration::from_secs(300);
 pub const RETRY_MIN: Duration = Duration::from_millis(100);
 /// See [`RETRY_MIN`].
 pub const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// The pause after a first, unexplained end of a stream: long enough not to be a hot loop, short
+/// enough not to be noticed.
+pub const RECONNECT_AT_ONCE: Duration = Duration::from_millis(200);
+
+/// A resumed response stream that stays open this long is alive, whatever it brings.
+pub const STREAM_ALIVE: Duration = Duration::from_secs(10);
+
+/// A standalone stream that stays open this long was worth opening, whatever it brings.
+pub const STREAM_WORTHWHILE: Duration = Duration::from_secs(30);
+
+/// The last attempt to resume a stream gets at least this long.
+pub const LAST_CHANCE: Duration = Duration::from_secs(10);
 
 /// First and longest pause between reconnections when the server names none.
 pub const BACKOFF_FIRST: Duration = Duration::from_secs(1);
@@ -128,6 +154,9 @@ pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 /// Log lines that wait for stderr; further ones are counted and dropped, because a client that
 /// does not read our stderr must not stop the bridge.
 pub const LOG_QUEUE_LINES: usize = 1024;
+
+/// Characters of a response body that are quoted in an error.
+pub const MAX_EXCERPT: usize = 90;
 
 /// Characters of one foreign text in a log line.
 pub const MAX_LOGGED_TEXT: usize = 300;

@@ -1,15 +1,15 @@
 //! The log: stderr, and a file if asked for. Never stdout.
 //!
-//! Lines are written by a thread of their own from a bounded queue: a client that does not read our
+//! Each is written by a thread of its own from a bounded queue: a client that does not read our
 //! stderr must not stop the bridge. What does not fit is counted and dropped.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -21,85 +21,99 @@ use crate::limits::LOG_QUEUE_LINES;
 /// Ends the log: what is queued is written, within a limit.
 #[derive(Debug)]
 pub struct Log {
-    queue: mpsc::SyncSender<Line>,
+    sinks: Vec<mpsc::SyncSender<Line>>,
 }
 
+#[derive(Clone, Debug)]
 enum Line {
     Text(String),
     End(mpsc::Sender<()>),
 }
 
-/// Starts the log. `verbosity` 0 shows incidents, 1 decisions, 2 everything.
+/// Starts the log. `verbosity` 0 shows incidents, 1 decisions, 2 every message.
 ///
 /// # Errors
 /// If the file cannot be opened or the system gives no thread.
 pub fn start(verbosity: u8, file: Option<&Path>) -> io::Result<Log> {
     let file =
         file.map(|path| OpenOptions::new().append(true).create(true).open(path)).transpose()?;
-    let (queue, lines) = mpsc::sync_channel(LOG_QUEUE_LINES);
     let dropped = Arc::new(AtomicU64::new(0));
+    let mut sinks = Vec::new();
+    // Each has a thread and a queue of its own: a file is still written when nobody reads stderr.
     let counter = dropped.clone();
-    std::thread::Builder::new().name("log".into()).spawn(move || write(&lines, file, &counter))?;
+    sinks.push(sink("log", move |text| {
+        let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+        let missed = counter.swap(0, Ordering::Relaxed);
+        if missed > 0 {
+            let text =
+                format!("mcp-tether: {missed} log lines were dropped: stderr was not read\n");
+            let _ = io::stderr().write_all(text.as_bytes());
+        }
+    })?);
+    if let Some(mut file) = file {
+        sinks.push(sink("log file", move |text| {
+            let stamp = httpdate::fmt_http_date(SystemTime::now());
+            let _ = file.write_all(format!("{stamp} {text}\n").as_bytes());
+        })?);
+    }
     let level = match verbosity {
         0 => LevelFilter::INFO,
         1 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let layer = Lines { queue: queue.clone(), dropped, verbose: verbosity > 0 };
+    let layer = Relay { sinks: sinks.clone(), dropped, verbose: verbosity > 0 };
     // It fails only if a log was started before, whose lines then go there.
     let _ = tracing::subscriber::set_global_default(
         tracing_subscriber::registry().with(layer.with_filter(level)),
     );
-    Ok(Log { queue })
+    Ok(Log { sinks })
 }
 
 impl Log {
     /// Waits until everything so far is written, at most `limit`.
     pub fn end(&self, limit: Duration) {
-        let (done, ended) = mpsc::channel();
-        if self.queue.try_send(Line::End(done)).is_ok() {
-            // A stderr that nobody reads ends by the limit.
-            let _ = ended.recv_timeout(limit);
-        }
-    }
-}
-
-fn write(lines: &mpsc::Receiver<Line>, mut file: Option<File>, dropped: &AtomicU64) {
-    // Where neither stderr nor the file can be written there is nobody left to tell.
-    let mut put = |text: &str| {
-        let stamp = httpdate::fmt_http_date(SystemTime::now());
-        if let Some(file) = &mut file {
-            let _ = file.write_all(format!("{stamp} {text}\n").as_bytes());
-        }
-        let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
-    };
-    while let Ok(line) = lines.recv() {
-        match line {
-            Line::Text(text) => put(&text),
-            Line::End(done) => {
-                let _ = done.send(());
+        let deadline = Instant::now() + limit;
+        for sink in &self.sinks {
+            let (done, ended) = mpsc::channel();
+            if sink.try_send(Line::End(done)).is_ok() {
+                // A stderr that nobody reads ends by the limit.
+                let _ = ended.recv_timeout(deadline.saturating_duration_since(Instant::now()));
             }
         }
-        let missed = dropped.swap(0, Ordering::Relaxed);
-        if missed > 0 {
-            put(&format!(
-                "mcp-tether: {missed} log lines were dropped because stderr was not read"
-            ));
-        }
     }
 }
 
-/// Formats our own events; those of libraries only at the highest verbosity.
-struct Lines {
-    queue: mpsc::SyncSender<Line>,
+/// A thread that writes lines with `put`. Where they cannot be written there is nobody left to tell.
+fn sink(
+    name: &str,
+    mut put: impl FnMut(&str) + Send + 'static,
+) -> io::Result<mpsc::SyncSender<Line>> {
+    let (queue, lines) = mpsc::sync_channel(LOG_QUEUE_LINES);
+    std::thread::Builder::new().name(name.into()).spawn(move || {
+        while let Ok(line) = lines.recv() {
+            match line {
+                Line::Text(text) => put(&text),
+                Line::End(done) => {
+                    // Whoever asked may have stopped waiting.
+                    let _ = done.send(());
+                }
+            }
+        }
+    })?;
+    Ok(queue)
+}
+
+/// Formats our own events and hands them to the sinks. Libraries may log headers and bodies, which
+/// may be secret; they never speak here.
+struct Relay {
+    sinks: Vec<mpsc::SyncSender<Line>>,
     dropped: Arc<AtomicU64>,
     verbose: bool,
 }
 
-impl<S: Subscriber> Layer<S> for Lines {
+impl<S: Subscriber> Layer<S> for Relay {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let target = event.metadata().target();
-        // Libraries may log headers and bodies, which may be secret; they never speak here.
         if !target.starts_with("mcp_tether") {
             return;
         }
@@ -110,8 +124,11 @@ impl<S: Subscriber> Layer<S> for Lines {
         }
         event.record(&mut Message(&mut text));
         let text = crate::secret::neutralise(&text);
-        if self.queue.try_send(Line::Text(text)).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        for (at, sink) in self.sinks.iter().enumerate() {
+            let full = sink.try_send(Line::Text(text.clone())).is_err();
+            if full && at == 0 {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 }

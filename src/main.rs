@@ -12,11 +12,14 @@ use mcp_tether::limits::FLUSH_TIMEOUT;
 
 fn main() {
     let cli = Cli::try_parse().unwrap_or_else(|error| {
-        // `--help` and `--version` come here as well. There is nobody to tell that it cannot be
-        // printed.
+        // There is nobody to tell that this cannot be printed.
+        if error.use_stderr() {
+            let _ = writeln!(std::io::stderr(), "{}", mcp_tether::cli::explain(&error));
+            std::process::exit(ExitCode::Usage.code());
+        }
+        // `--help` and `--version`.
         let _ = error.print();
-        let code = if error.use_stderr() { ExitCode::Usage } else { ExitCode::Success };
-        std::process::exit(code.code());
+        std::process::exit(ExitCode::Success.code());
     });
     let mut log = None;
     let outcome = tokio::runtime::Builder::new_current_thread()

@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Bridge;
-use super::inbound::Context;
+use super::inbound::{CANCELLED, Context, cancelled_id};
 use super::order::Place;
 use super::session::{Snapshot, means_lost};
-use crate::error::Failure;
-use crate::http::OnSent;
-use crate::jsonrpc::{Id, Kind, Message, member};
-use crate::limits::{BARRIER_TIMEOUT, LINGER, LISTEN_HEAD_START, RETRY_AFTER_MAX, TURN_TIMEOUT};
-use crate::transport::reply::Body;
-use crate::transport::{Content, Reply};
+use crate::error::{Failure, FailureKind};
+use crate::jsonrpc::{Kind, Message};
+use crate::limits::{
+    BARRIER_TIMEOUT, DELIVERY_TIMEOUT, LISTEN_HEAD_START, RETRY_AFTER_MAX, TURN_TIMEOUT,
+};
+use crate::transport::Reply;
 
 const INITIALIZED: &str = "notifications/initialized";
-const CANCELLED: &str = "notifications/cancelled";
 
 impl Bridge {
     /// Delivers a message that has no answer. Later messages wait until the server has taken it, but
@@ -24,27 +23,25 @@ impl Bridge {
     pub(super) async fn deliver(self: &Arc<Self>, message: Message, place: Place) {
         // Its turn has come, or it has waited long enough.
         let _ = timeout(TURN_TIMEOUT, place.turn()).await;
-        let delivery = self.try_deliver(&message);
-        tokio::pin!(delivery);
-        let outcome = match timeout(BARRIER_TIMEOUT, &mut delivery).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                drop(place);
-                delivery.await
-            }
-        };
-        let name = self.redactor.clean(message.method().unwrap_or("a response"), 60);
-        if let Err(failure) = outcome {
+        if let Err(failure) = self.try_deliver(&message, &place).await {
+            let name = self.redactor.clean(message.method().unwrap_or("a response"), 60);
             tracing::warn!("{name} was not delivered: {failure}");
         }
-        if message.method() == Some(CANCELLED) {
-            self.forget_cancelled(&message);
+        if message.method() == Some(CANCELLED)
+            && let Some(id) = cancelled_id(&message)
+        {
+            self.ledger.cancel(&id);
         }
     }
 
-    async fn try_deliver(self: &Arc<Self>, message: &Message) -> Result<(), Failure> {
+    async fn try_deliver(
+        self: &Arc<Self>,
+        message: &Message,
+        place: &Place,
+    ) -> Result<(), Failure> {
+        let first = self.session.snapshot().generation;
         let asked_in = match message.kind() {
-            Kind::Response { id, .. } => self.ledger.server_response(id),
+            Kind::Response { id, .. } => self.ledger.server_response(id, first),
             _ => None,
         };
         let (mut renewed, mut waited) = (false, false);
@@ -58,11 +55,9 @@ impl Bridge {
                 self.recover(&snapshot).await?;
                 continue;
             }
-            let on_sent: Option<OnSent> = None;
-            let mut reply =
-                self.endpoint.post(message.bytes().clone(), &snapshot.headers, on_sent).await?;
+            let mut reply = self.hand_in(message, &snapshot, place).await?;
             if reply.status().is_success() {
-                return self.taken(message, &snapshot, reply).await;
+                return self.taken(message, &snapshot, reply, place).await;
             }
             let body = reply.read_beginning().await;
             let failure = reply.failure(&body);
@@ -79,6 +74,10 @@ impl Bridge {
                 && matches!(reply.status().as_u16(), 429 | 503)
             {
                 waited = true;
+                if message.method() != Some(INITIALIZED) {
+                    // Only the handshake is worth holding everything else up.
+                    place.left();
+                }
                 sleep(wait).await;
             } else {
                 return Err(failure);
@@ -86,12 +85,37 @@ impl Bridge {
         }
     }
 
+    /// Sends the message; later ones wait for the status for a while.
+    async fn hand_in(
+        &self,
+        message: &Message,
+        snapshot: &Snapshot,
+        place: &Place,
+    ) -> Result<Reply, Failure> {
+        let post = self.endpoint.post(message.bytes().clone(), &snapshot.headers, None);
+        let post = timeout(DELIVERY_TIMEOUT, post);
+        tokio::pin!(post);
+        let outcome = match timeout(BARRIER_TIMEOUT, &mut post).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                place.left();
+                post.await
+            }
+        };
+        outcome.unwrap_or_else(|_| {
+            let text =
+                format!("the server did not take it within {} s", DELIVERY_TIMEOUT.as_secs());
+            Err(Failure::new(FailureKind::Timeout, text).at(&self.endpoint.shown()))
+        })
+    }
+
     /// The server has taken the message. Some servers say more than 202.
     async fn taken(
         self: &Arc<Self>,
         message: &Message,
         snapshot: &Snapshot,
-        mut reply: Reply,
+        reply: Reply,
+        place: &Place,
     ) -> Result<(), Failure> {
         if message.method() == Some(INITIALIZED) {
             self.session.remember(message);
@@ -99,38 +123,10 @@ impl Bridge {
             // A stream that is slow to open must not hold up the client.
             let _ = timeout(LISTEN_HEAD_START, opened).await;
         }
+        place.left();
         let mut context = Context { generation: snapshot.generation, ..Context::default() };
-        if reply.content() == Content::Events {
-            let bridge = self.clone();
-            tokio::spawn(async move {
-                let mut context = Context { generation: context.generation, ..Context::default() };
-                let mut stream = reply.into_events(bytes::Bytes::new());
-                loop {
-                    while let Some(item) = stream.buffered() {
-                        bridge.receive_item(item, &mut context).await;
-                    }
-                    match timeout(LINGER, stream.wait()).await {
-                        Ok(Ok(true)) => {}
-                        _ => break,
-                    }
-                }
-            });
-        } else if let Ok(Ok(Body::Whole(body))) = timeout(LINGER, reply.read()).await
-            && !body.is_empty()
-        {
-            // Anything that is no message (`{}`, `null`, `{"result":{}}`) is politeness.
-            let _ = self.receive(body, &mut context).await;
-        }
+        self.relay_body(reply, Instant::now() + DELIVERY_TIMEOUT, &mut context).await;
         Ok(())
-    }
-
-    /// The client wants no answer any more (2025-11-25, basic/utilities/cancellation).
-    fn forget_cancelled(&self, message: &Message) {
-        let raw = member::lookup(message.bytes(), &["params", "requestId"]);
-        let id = raw.and_then(|raw| Id::from_raw(message.bytes().slice_ref(raw.as_bytes())));
-        if let Some(id) = id {
-            self.ledger.cancel(&id);
-        }
     }
 }
 

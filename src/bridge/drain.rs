@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Bridge;
-use super::router::Reason;
+use super::router::{Reason, Stop, requests_in};
 use crate::error::{ExitCode, Failure, FailureKind};
 use crate::limits::{DELETE_TIMEOUT, FLUSH_TIMEOUT, MAX_NOTIFICATIONS_IN_FLIGHT};
 use crate::platform::Signals;
@@ -13,21 +13,25 @@ use crate::stdio::lines::Line;
 use crate::stdio::queue::Receiver;
 use crate::transport::SessionHeaders;
 
-/// Ends the bridge for `reason`. Takes at most the drain timeout and two seconds.
+/// Ends the bridge. Takes at most until the deadline of `stop`, and two seconds.
 pub(super) async fn end(
     bridge: &Arc<Bridge>,
     mut lines: Receiver<Line>,
     mut signals: Signals,
-    reason: Reason,
+    stop: Stop,
 ) -> ExitCode {
-    tracing::debug!("ending: {reason:?}");
+    tracing::debug!("ending: {:?}", stop.reason);
     lines.close();
-    if reason == Reason::OutputClosed {
-        bridge.end_current_session().await;
-        return ExitCode::OutputClosed;
+    match stop.reason {
+        Reason::SecondSignal(signal) => return ExitCode::Signal(signal),
+        Reason::OutputClosed => {
+            bridge.end_current_session().await;
+            return ExitCode::OutputClosed;
+        }
+        Reason::EndOfInput | Reason::Signal => {}
     }
     tokio::select! {
-        code = finish(bridge, lines) => code,
+        code = finish(bridge, lines, stop.deadline) => code,
         signal = signals.recv() => ExitCode::Signal(signal),
         () = bridge.outbox.closed() => {
             bridge.end_current_session().await;
@@ -36,32 +40,34 @@ pub(super) async fn end(
     }
 }
 
-async fn finish(bridge: &Arc<Bridge>, mut lines: Receiver<Line>) -> ExitCode {
-    let failure =
-        Failure::new(FailureKind::ShuttingDown, "the bridge ended before the server answered")
-            .at(&bridge.endpoint.shown());
-    let mut unanswered = 0;
-    // Lines that were read before a signal came.
+async fn finish(bridge: &Arc<Bridge>, mut lines: Receiver<Line>, deadline: Instant) -> ExitCode {
+    // Lines that were read and will not be sent.
+    let mut turned_away = Vec::new();
     while let Ok(line) = lines.try_recv() {
-        unanswered += bridge.turn_away(line.value, &failure).await;
+        turned_away.extend(requests_in(line.value));
     }
     let in_flight = async {
         let all = u32::try_from(MAX_NOTIFICATIONS_IN_FLIGHT).unwrap_or(u32::MAX);
         let _delivered = bridge.deliveries.acquire_many(all).await;
         bridge.ledger.empty().await;
     };
-    let drained = timeout(bridge.settings.drain_timeout, in_flight).await.is_ok();
-    let open = bridge.ledger.count();
-    if open > 0 {
-        tracing::warn!("ending with {open} requests unanswered");
+    let drained = timeout_at(deadline, in_flight).await.is_ok();
+    let unanswered = bridge.ledger.count() + turned_away.len();
+    if unanswered > 0 {
+        tracing::warn!("ending with {unanswered} requests unanswered");
     } else if !drained {
         tracing::warn!("ending before the server took everything");
     }
-    unanswered += open;
+    let text = "the bridge ended before the server answered";
+    let failure = Failure::new(FailureKind::ShuttingDown, text).at(&bridge.endpoint.shown());
     let output = async {
+        for id in &turned_away {
+            bridge.to_client(failure.response(id)).await;
+        }
         bridge.ledger.fail_all(&failure).await;
         let _ = bridge.outbox.flush().await;
     };
+    // A client that does not read gets no more time than this.
     tokio::join!(timeout(FLUSH_TIMEOUT, output), bridge.end_current_session()).0.ok();
     if unanswered > 0 { ExitCode::Unanswered } else { ExitCode::Success }
 }

@@ -1,21 +1,21 @@
 //! The life of one request of the client: sent, followed, resumed or repeated, until it is answered.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Bridge;
-use super::inbound::{Context, Handshake};
+use super::inbound::{Context, Opening};
 use super::ledger::Ticket;
 use super::order::Place;
 use super::session::{Snapshot, means_lost};
 use crate::error::{Failure, FailureKind};
 use crate::http::OnSent;
 use crate::jsonrpc::Message;
-use crate::limits::{INITIALIZE_TIMEOUT, LINGER, RETRY_AFTER_MAX};
+use crate::limits::{ERROR_BODY_TIMEOUT, INITIALIZE_TIMEOUT, LINGER, RETRY_AFTER_MAX};
 use crate::transport::reply::Body;
 use crate::transport::{Content, Reply, SessionHeaders};
 
@@ -23,7 +23,7 @@ use crate::transport::{Content, Reply, SessionHeaders};
 pub(super) enum Outcome {
     /// The request is answered.
     Done,
-    /// The server no longer knows the session.
+    /// The server no longer knows the session, for the first time.
     SessionLost,
     /// The server asked to come back after a while.
     Later(Duration, Failure),
@@ -47,7 +47,6 @@ impl Bridge {
     pub(super) async fn exchange(self: &Arc<Self>, ticket: Ticket, message: Message, place: Place) {
         place.turn().await;
         let place = Arc::new(place);
-        self.session.remember(&message);
         let work = async {
             if message.method() == Some("initialize") {
                 self.initialize(&ticket, &message, &place).await
@@ -61,9 +60,10 @@ impl Bridge {
             // Later messages wait for the answer, not for the end of the stream that brought it.
             _ = async { ticket.closed().await; place.left(); std::future::pending::<()>().await } => None,
         };
-        if let Some(failure) = failure
-            && self.ledger.fail(&ticket, &failure).await
-        {
+        let Some(failure) = failure else {
+            return self.session.remember(&message);
+        };
+        if self.ledger.fail(&ticket, &failure).await {
             tracing::warn!("{}: {failure}", self.redactor.clean(ticket.method(), 60));
         }
     }
@@ -114,20 +114,15 @@ impl Bridge {
                 }
                 continue;
             }
-            let outcome = self.attempt(ticket, message, &snapshot, place).await;
+            let outcome = self.attempt(ticket, message, &snapshot, place, again.renewed).await;
             match outcome {
                 Outcome::Done => return None,
-                Outcome::SessionLost if !again.renewed => {
+                Outcome::SessionLost => {
                     again.renewed = true;
+                    place.again();
                     if let Err(failure) = self.recover(&snapshot).await {
                         return Some(failure);
                     }
-                }
-                Outcome::SessionLost => {
-                    let text = "the server does not know the session it has just made; several instances behind one address?";
-                    return Some(
-                        Failure::new(FailureKind::SessionLost, text).at(&self.endpoint.shown()),
-                    );
                 }
                 Outcome::Later(wait, failure) if !again.waited && wait <= RETRY_AFTER_MAX => {
                     again.waited = true;
@@ -141,6 +136,7 @@ impl Bridge {
                     if !again.repeated && (failure.unsent || is_read_only(ticket.method())) =>
                 {
                     again.repeated = true;
+                    place.again();
                     tracing::debug!("{failure}; sent again");
                 }
                 Outcome::Later(_, failure)
@@ -159,6 +155,7 @@ impl Bridge {
         message: &Message,
         snapshot: &Snapshot,
         place: &Arc<Place>,
+        renewed: bool,
     ) -> Outcome {
         let initialize = message.method() == Some("initialize");
         let headers = if initialize { SessionHeaders::default() } else { snapshot.headers.clone() };
@@ -182,22 +179,21 @@ impl Bridge {
         let session = if initialize { reply.session_id() } else { None };
         let mut context = Context {
             generation: snapshot.generation + u64::from(initialize),
-            handshake: initialize.then(|| Handshake {
-                ticket,
-                session: reply.session_id(),
-                started,
-            }),
+            opening: initialize.then(|| Opening { ticket, session: reply.session_id(), started }),
             ..Context::default()
         };
         let headers = if initialize { SessionHeaders { session, version: None } } else { headers };
         if !reply.status().is_success() {
-            return self.refused(ticket, message, &headers, reply, &mut context).await;
+            return self.refused(ticket, message, &headers, reply, renewed, &mut context).await;
+        }
+        if reply.status() == StatusCode::ACCEPTED && reply.content() != Content::Events {
+            // What else is in such a response is politeness, unless it is the answer.
+            self.relay_body(reply, within(ERROR_BODY_TIMEOUT), &mut context).await;
+            return self.await_elsewhere(ticket, snapshot).await;
         }
         match reply.content() {
             Content::Events => self.follow(ticket, &headers, reply, &mut context).await,
-            Content::Json | Content::Unnamed => {
-                self.answered(ticket, snapshot, reply, &mut context).await
-            }
+            Content::Json | Content::Unnamed => self.answered(ticket, reply, &mut context).await,
             Content::Other => {
                 let mut reply = reply;
                 let body = reply.read_beginning().await;
@@ -216,20 +212,36 @@ impl Bridge {
         message: &Message,
         headers: &SessionHeaders,
         mut reply: Reply,
+        renewed: bool,
         context: &mut Context<'_>,
     ) -> Outcome {
+        if reply.content() == Content::Events {
+            let failure = reply.failure(b"");
+            self.relay_body(reply, within(ERROR_BODY_TIMEOUT), context).await;
+            return if ticket.is_open() { Outcome::Failed(failure) } else { Outcome::Done };
+        }
         let body = match reply.content() {
-            Content::Json | Content::Unnamed => match reply.read().await {
-                Ok(Body::Whole(body)) => body,
-                Ok(Body::TooLarge(_)) | Err(_) => Bytes::new(),
-            },
+            Content::Json | Content::Unnamed => {
+                match timeout(ERROR_BODY_TIMEOUT, reply.read()).await {
+                    Ok(Ok(Body::Whole(body))) => body,
+                    _ => Bytes::new(),
+                }
+            }
             Content::Events | Content::Other => reply.read_beginning().await,
         };
-        let had_session = headers.session.is_some() && context.handshake.is_none();
-        if had_session && means_lost(reply.status().as_u16(), &body, Some(message)) {
+        let had_session = headers.session.is_some() && context.opening.is_none();
+        let lost = had_session && means_lost(reply.status().as_u16(), &body, Some(message));
+        if lost && !renewed {
             return Outcome::SessionLost;
         }
-        let failure = reply.failure(&body);
+        let mut failure = reply.failure(&body);
+        if lost {
+            failure.kind = FailureKind::SessionLost;
+            failure.message = format!(
+                "the server refuses the session that it has just made: {}",
+                failure.message
+            );
+        }
         if !body.is_empty() && self.receive(body, context).await.is_ok() && !ticket.is_open() {
             return Outcome::Done;
         }
@@ -245,7 +257,6 @@ impl Bridge {
     async fn answered(
         &self,
         ticket: &Ticket,
-        snapshot: &Snapshot,
         mut reply: Reply,
         context: &mut Context<'_>,
     ) -> Outcome {
@@ -266,9 +277,6 @@ impl Bridge {
             }
         };
         if body.trim_ascii().is_empty() {
-            if reply.status() == StatusCode::ACCEPTED {
-                return self.await_elsewhere(ticket, snapshot).await;
-            }
             return Outcome::Failed(reply.invalid("the server answered with an empty body", b""));
         }
         let invalid = self.receive(body.clone(), context).await.err();
@@ -300,6 +308,11 @@ impl Bridge {
             ),
         }
     }
+}
+
+/// The moment that lies `duration` ahead.
+fn within(duration: Duration) -> Instant {
+    Instant::now() + duration
 }
 
 /// Returns some time after the request was answered or cancelled: until then its response may go on,

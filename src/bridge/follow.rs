@@ -12,12 +12,10 @@ use super::exchange::{Outcome, lingered};
 use super::inbound::Context;
 use super::ledger::Ticket;
 use crate::error::{Failure, FailureKind};
+use crate::limits::{LAST_CHANCE, STREAM_ALIVE};
 use crate::random;
 use crate::transport::backoff::Backoff;
 use crate::transport::{Content, EventStream, Reply, SessionHeaders};
-
-/// A connection that lived this long was no failed attempt, whatever it brought.
-const ALIVE: Duration = Duration::from_secs(10);
 
 /// What is kept of a stream between its connections.
 #[derive(Default)]
@@ -27,6 +25,8 @@ struct Resumption {
     backoff: Backoff,
     /// Since when nothing has come, while nothing comes.
     fruitless_since: Option<Instant>,
+    /// Attempts to open it again in that time.
+    attempts: u32,
 }
 
 /// What came of trying to open the stream again.
@@ -47,14 +47,14 @@ impl Bridge {
     ) -> Outcome {
         let mut state = Resumption::default();
         let mut stream = reply.into_events(Bytes::new());
-        // Headers of a session that this very stream establishes come with its first answer.
         loop {
             let opened = Instant::now();
             let ended = self.relay(ticket, &mut stream, context).await;
             if ticket.is_open()
                 && let Some(item) = stream.finish()
             {
-                self.receive_last(item, context).await;
+                let resumable = !stream.cursor().is_empty();
+                self.receive_last(item, resumable, context).await;
             }
             if !ticket.is_open() {
                 return Outcome::Done;
@@ -106,7 +106,7 @@ impl Bridge {
         loop {
             let pause = state.backoff.pause(state.retry, random::dice());
             let left = self.settings.resume_timeout.saturating_sub(since.elapsed());
-            if pause > left {
+            if pause > left && state.attempts > 0 {
                 let text = format!(
                     "the response stream broke and made no progress for {} s of resuming it; the request may or may not have been carried out",
                     self.settings.resume_timeout.as_secs()
@@ -115,16 +115,17 @@ impl Bridge {
                     Failure::new(FailureKind::ResumeFailed, text).at(&self.endpoint.shown()),
                 );
             }
+            state.attempts += 1;
+            let patience = left.saturating_sub(pause).max(LAST_CHANCE);
             tokio::select! {
                 () = sleep(pause) => {}
                 () = ticket.closed() => return Reopened::Answered,
             }
             let reply = tokio::select! {
-                reply = timeout(left - pause, self.endpoint.get(headers, &state.cursor)) => reply,
+                reply = timeout(patience, self.endpoint.get(headers, &state.cursor)) => reply,
                 () = ticket.closed() => return Reopened::Answered,
             };
             let Ok(reply) = reply else {
-                // The time is up, and the next turn of the loop says so.
                 state.backoff.fruitless();
                 continue;
             };
@@ -159,11 +160,13 @@ impl Resumption {
         let polled = cursor != self.cursor;
         self.cursor = cursor;
         self.retry = stream.retry().or(self.retry);
-        if stream.progress() > 0 || opened.elapsed() >= ALIVE {
+        if stream.progress() > 0 || opened.elapsed() >= STREAM_ALIVE {
             self.fruitless_since = None;
-            self.backoff.polled();
+            self.attempts = 0;
             if stream.progress() > u64::from(polled) {
                 self.backoff.fruitful();
+            } else {
+                self.backoff.polled();
             }
         } else {
             self.backoff.fruitless();

@@ -2,14 +2,16 @@
 
 use bytes::Bytes;
 use http::HeaderValue;
-use std::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::Bridge;
 use super::ledger::Ticket;
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::{Id, Invalid, Kind, Message, Source, batch, member, salvage};
-use crate::limits::MAX_LOGGED_TEXT;
+use crate::limits::{MAX_EXCERPT, MAX_LOGGED_TEXT};
+use crate::transport::reply::Body;
 use crate::transport::sse::Item;
+use crate::transport::{Content, Reply};
 
 /// Whose response body a message comes from.
 #[derive(Debug, Default)]
@@ -17,7 +19,7 @@ pub struct Context<'a> {
     /// The session it belongs to.
     pub generation: u64,
     /// The client's `initialize`, if this is its response.
-    pub handshake: Option<Handshake<'a>>,
+    pub opening: Option<Opening<'a>>,
     /// A request that the bridge repeats on its own: its answer is not for the client.
     pub replayed: Option<&'a Id>,
     /// The answer to it, once there.
@@ -28,7 +30,7 @@ pub struct Context<'a> {
 
 /// What is needed when the answer to `initialize` comes.
 #[derive(Debug)]
-pub struct Handshake<'a> {
+pub struct Opening<'a> {
     /// The request.
     pub ticket: &'a Ticket,
     /// `Mcp-Session-Id` of the response that carries the answer.
@@ -47,7 +49,8 @@ impl Bridge {
             // The priming event of 2025-11-25 carries an id and no data.
             Item::Event(event) if event.data.is_empty() => {}
             Item::Event(event) => {
-                if let Err(error) = self.receive(event.data, context).await {
+                let data = decoded(event.data);
+                if let Err(error) = self.receive(data, context).await {
                     let text = self.redactor.clean(&error.to_string(), MAX_LOGGED_TEXT);
                     tracing::warn!("the server sent an event that is {text}");
                     let text = format!(
@@ -65,16 +68,64 @@ impl Bridge {
     }
 
     /// Relays the last item of a stream that ended without the blank line behind it. What is not
-    /// whole JSON was cut off and is dropped.
-    pub(super) async fn receive_last(&self, item: Item, context: &mut Context<'_>) -> bool {
-        match item {
-            Item::Event(event) => {
-                event.is_message() && self.receive(event.data, context).await.is_ok()
-            }
+    /// whole JSON was cut off and is dropped. Where the stream can be resumed, only an answer is
+    /// taken, because the server will send the event again. Tells whether something was relayed.
+    pub(super) async fn receive_last(
+        &self,
+        item: Item,
+        resumable: bool,
+        context: &mut Context<'_>,
+    ) -> bool {
+        let event = match item {
+            Item::Event(event) if event.is_message() => event,
+            Item::Event(_) => return false,
             Item::TooLarge { .. } => {
                 self.receive_item(item, context).await;
-                false
+                return false;
             }
+        };
+        let is_answer = || {
+            let message = Message::parse(event.data.clone(), Source::Server);
+            message.is_ok_and(|message| matches!(message.kind(), Kind::Response { .. }))
+        };
+        if resumable && !is_answer() {
+            return false;
+        }
+        self.receive(event.data, context).await.is_ok()
+    }
+
+    /// Relays what is in the body of a response, until its end, the answer to a repeated request,
+    /// or `end`. Only the network is waited for that long, never the client.
+    pub(super) async fn relay_body(
+        &self,
+        mut reply: Reply,
+        end: Instant,
+        context: &mut Context<'_>,
+    ) {
+        if reply.content() != Content::Events {
+            if let Ok(Ok(Body::Whole(body))) = timeout_at(end, reply.read()).await
+                && !body.is_empty()
+            {
+                // Anything that is no message (`{}`, `null`, `{"result":{}}`) is politeness.
+                let _ = self.receive(body, context).await;
+            }
+            return;
+        }
+        let mut stream = reply.into_events(Bytes::new());
+        loop {
+            while let Some(item) = stream.buffered() {
+                self.receive_item(item, context).await;
+            }
+            if context.replay_answer.is_some() {
+                return;
+            }
+            match timeout_at(end, stream.wait()).await {
+                Ok(Ok(true)) => {}
+                _ => break,
+            }
+        }
+        if let Some(item) = stream.finish() {
+            self.receive_last(item, false, context).await;
         }
     }
 
@@ -124,12 +175,15 @@ impl Bridge {
                     context.replay_answer = Some(message);
                     return Ok(());
                 }
-                if let Some(handshake) = &context.handshake
-                    && handshake.ticket.is_for(id)
-                    && handshake.ticket.is_open()
+                if let Some(opening) = &context.opening
+                    && opening.ticket.is_for(id)
+                    && opening.ticket.is_open()
                     && !error
                 {
-                    self.established(&message, handshake);
+                    self.established(&message, opening);
+                }
+                if id.is_null() && *error {
+                    context.invalid = Some(self.nameless_error(&message));
                 }
                 if !self.ledger.answer(&message).await {
                     let id = self.redactor.clean(&id.to_string(), 40);
@@ -140,9 +194,27 @@ impl Bridge {
                 self.ledger.server_request(id, context.generation);
                 self.to_client(message.bytes().clone()).await;
             }
-            Kind::Notification { .. } => self.to_client(message.bytes().clone()).await,
+            Kind::Notification { method } => {
+                if &**method == CANCELLED
+                    && let Some(id) = cancelled_id(&message)
+                {
+                    self.ledger.server_cancelled(&id, context.generation);
+                }
+                self.to_client(message.bytes().clone()).await;
+            }
         }
         Ok(())
+    }
+
+    /// An error that names no request: what it says, for a request that gets no other answer.
+    fn nameless_error(&self, message: &Message) -> Failure {
+        let said =
+            member::lookup_string(message.bytes(), &["error", "message"]).unwrap_or_default();
+        let text = format!(
+            "the server reported an error without naming the request: {}",
+            self.redactor.clean(&said, MAX_EXCERPT)
+        );
+        Failure::new(FailureKind::InvalidResponse, text).at(&self.endpoint.shown())
     }
 
     /// A message in a few words, for the log.
@@ -163,8 +235,8 @@ impl Bridge {
         }
     }
 
-    fn established(&self, response: &Message, handshake: &Handshake<'_>) {
-        let session = handshake.session.clone();
+    fn established(&self, response: &Message, opening: &Opening<'_>) {
+        let session = opening.session.clone();
         self.learn_session(session.as_ref());
         let snapshot = self.session.establish(response, session);
         let text = |path: &[&str]| {
@@ -177,7 +249,7 @@ impl Bridge {
             text(&["result", "serverInfo", "version"]),
             self.endpoint.shown(),
             text(&["result", "protocolVersion"]),
-            handshake.started.elapsed().as_millis(),
+            opening.started.elapsed().as_millis(),
         );
         tracing::debug!(
             "session {} established, id {}",
@@ -191,5 +263,23 @@ impl Bridge {
         if let Some(id) = session.and_then(|id| id.to_str().ok()) {
             self.redactor.learn(crate::secret::Secret::new(id.to_owned()));
         }
+    }
+}
+
+/// The notification by which either side takes back a request
+/// (2025-11-25, basic/utilities/cancellation).
+pub(super) const CANCELLED: &str = "notifications/cancelled";
+
+/// The id of the request that a [`CANCELLED`] notification takes back.
+pub(super) fn cancelled_id(message: &Message) -> Option<Id> {
+    let raw = member::lookup(message.bytes(), &["params", "requestId"])?;
+    Id::from_raw(message.bytes().slice_ref(raw.as_bytes()))
+}
+
+/// The data of an event as the standard decodes it: what is no UTF-8 becomes U+FFFD.
+fn decoded(data: Bytes) -> Bytes {
+    match std::str::from_utf8(&data) {
+        Ok(_) => data,
+        Err(_) => String::from_utf8_lossy(&data).into_owned().into(),
     }
 }

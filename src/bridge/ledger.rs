@@ -28,9 +28,17 @@ pub struct Ledger {
 #[derive(Default)]
 struct Table {
     open: HashMap<IdKey, Ticket>,
-    /// Requests of the server, oldest first, with the session they came from.
-    server: HashMap<IdKey, VecDeque<u64>>,
-    server_count: usize,
+    /// Requests of the server that have no response, oldest first.
+    asked: VecDeque<Asked>,
+}
+
+/// A request of the server.
+struct Asked {
+    id: Id,
+    key: IdKey,
+    session: u64,
+    /// The session is over: a response must reach nobody.
+    stale: bool,
 }
 
 /// One open request. Clones are the same request.
@@ -178,28 +186,47 @@ impl Ledger {
         self.table().open.len()
     }
 
-    /// Remembers which session a request of the server came from.
+    /// Remembers which session a request of the server came from; the oldest are forgotten beyond
+    /// [`MAX_SERVER_REQUESTS`].
     pub fn server_request(&self, id: &Id, session: u64) {
         let mut table = self.table();
-        if table.server_count < MAX_SERVER_REQUESTS {
-            table.server.entry(id.key()).or_default().push_back(session);
-            table.server_count += 1;
+        if table.asked.len() == MAX_SERVER_REQUESTS {
+            table.asked.pop_front();
         }
+        table.asked.push_back(Asked { id: id.clone(), key: id.key(), session, stale: false });
     }
 
-    /// The session that a response of the client belongs to, if its request is remembered. Each
-    /// request has one response, the oldest first.
-    pub fn server_response(&self, id: &Id) -> Option<u64> {
+    /// The server takes a request back.
+    pub fn server_cancelled(&self, id: &Id, session: u64) {
+        let key = id.key();
+        self.table().asked.retain(|asked| asked.key != key || asked.session != session);
+    }
+
+    /// The session that a response of the client belongs to, if its request is remembered: `current`
+    /// if that has such a request, because ids begin anew with every session.
+    pub fn server_response(&self, id: &Id, current: u64) -> Option<u64> {
+        let key = id.key();
         let mut table = self.table();
-        let MapEntry::Occupied(mut asked) = table.server.entry(id.key()) else {
-            return None;
-        };
-        let session = asked.get_mut().pop_front();
-        if asked.get().is_empty() {
-            asked.remove();
-        }
-        table.server_count -= usize::from(session.is_some());
-        session
+        let of = |asked: &Asked| asked.key == key;
+        let place = table
+            .asked
+            .iter()
+            .position(|asked| of(asked) && asked.session >= current)
+            .or_else(|| table.asked.iter().position(of))?;
+        table.asked.remove(place).map(|asked| asked.session)
+    }
+
+    /// The sessions before `current` are over. Returns the requests that the client need not answer
+    /// any more, each once.
+    pub fn server_requests_before(&self, current: u64) -> Vec<Id> {
+        let mut table = self.table();
+        let ended = table.asked.iter_mut().filter(|asked| asked.session < current && !asked.stale);
+        ended
+            .map(|asked| {
+                asked.stale = true;
+                asked.id.clone()
+            })
+            .collect()
     }
 
     async fn close(&self, ticket: &Ticket, response: bytes::Bytes) -> bool {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::StatusCode;
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
@@ -12,12 +13,11 @@ use super::Bridge;
 use super::follow::is_passing;
 use super::inbound::Context;
 use super::session::{Snapshot, means_lost};
+use crate::error::FailureKind;
+use crate::limits::STREAM_WORTHWHILE;
 use crate::random;
 use crate::transport::backoff::Backoff;
 use crate::transport::{Content, EventStream, Reply};
-
-/// A connection that lived this long was worth opening, whatever it brought.
-const WORTHWHILE: Duration = Duration::from_secs(30);
 
 /// The one standalone stream of a bridge.
 #[derive(Debug)]
@@ -54,8 +54,12 @@ impl Bridge {
     /// Opens the stream of a session, in place of any other. What is returned ends when the server
     /// has answered the first GET.
     pub(super) fn listen(self: &Arc<Self>, snapshot: Snapshot) -> oneshot::Receiver<()> {
-        self.listener.stop();
         let (opened, first_answer) = oneshot::channel();
+        if *self.listener.live.borrow() == Some(snapshot.generation) {
+            // The client said `initialized` twice. Dropping `opened` ends the wait.
+            return first_answer;
+        }
+        self.listener.stop();
         self.listener.live.send_replace(Some(snapshot.generation));
         let bridge = self.clone();
         let (stop, stopped) = watch::channel(());
@@ -98,7 +102,7 @@ impl Bridge {
                         self.relay_standalone(&mut stream, snapshot.generation, &mut stopped).await;
                     cursor = stream.cursor();
                     retry = stream.retry().or(retry);
-                    if messages || since.elapsed() >= WORTHWHILE {
+                    if messages || since.elapsed() >= STREAM_WORTHWHILE {
                         backoff.fruitful();
                         complaints = 0;
                     } else {
@@ -110,7 +114,17 @@ impl Bridge {
                     complain(&mut complaints, &format!("HTTP {}", reply.status().as_u16()));
                     backoff.fruitless();
                 }
+                Ok(reply) if reply.status() == StatusCode::BAD_REQUEST && !cursor.is_empty() => {
+                    // It may be the cursor that the server does not know.
+                    tracing::debug!("the server's stream cannot be resumed; opening a new one");
+                    cursor = Bytes::new();
+                    backoff.fruitless();
+                }
                 Ok(reply) => return self.no_stream(reply, snapshot, ever_open).await,
+                Err(failure) if !ever_open && is_final(failure.kind) => {
+                    tracing::debug!("no standalone stream: {failure}");
+                    return;
+                }
                 Err(failure) => {
                     complain(&mut complaints, &failure.message);
                     backoff.fruitless();
@@ -150,7 +164,8 @@ impl Bridge {
             }
         }
         if let Some(item) = stream.finish() {
-            messages |= self.receive_last(item, &mut context).await;
+            let resumable = !stream.cursor().is_empty();
+            messages |= self.receive_last(item, resumable, &mut context).await;
         }
         messages
     }
@@ -175,6 +190,9 @@ impl Bridge {
                 "no messages from the server outside of requests: {}",
                 reply.failure(&body)
             ),
+            _ if ever_open => {
+                tracing::warn!("the server offers its stream no longer (HTTP {status})")
+            }
             _ => tracing::debug!("the server has no standalone stream (HTTP {status})"),
         }
     }
@@ -191,6 +209,11 @@ async fn unless<T>(stopped: &mut Stopped, future: impl Future<Output = T>) -> Op
         _ = stopped.changed() => None,
         value = future => Some(value),
     }
+}
+
+/// Failures that will be the same the next time.
+fn is_final(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::Redirect | FailureKind::InvalidResponse | FailureKind::Tls)
 }
 
 /// The first loss of a stream is worth a line, and that it goes on; after that nobody wants more.

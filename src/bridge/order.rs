@@ -160,6 +160,11 @@ impl Place {
         }
     }
 
+    /// The request was refused and will be sent again: it has not left after all.
+    pub fn again(&self) {
+        self.with_queue(|queue| queue.unsent.insert(self.place, None));
+    }
+
     /// The message has left for good: nothing waits for it any more.
     pub fn left(&self) {
         let changed = self.with_queue(|queue| {

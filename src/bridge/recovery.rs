@@ -5,19 +5,17 @@
 //! stream; the log level and the subscriptions. Whoever was refused waits meanwhile, and then sends
 //! again. The client learns only that lists may have changed.
 
+use futures_util::{StreamExt as _, stream};
 use std::sync::Arc;
-use std::time::Instant;
-
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Bridge;
 use super::inbound::Context;
 use super::session::{Handshake, Since, Snapshot};
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::{Kind, Message, member};
-use crate::limits::{LISTEN_HEAD_START, RECOVERY_STEP_TIMEOUT};
-use crate::transport::reply::Body;
-use crate::transport::{Content, SessionHeaders};
+use crate::limits::{LISTEN_HEAD_START, RECOVERY_STEP_TIMEOUT, REPEATED_AT_ONCE};
+use crate::transport::SessionHeaders;
 
 impl Bridge {
     /// Makes a new session in the place of the one in `refused`, unless somebody has done so since.
@@ -25,7 +23,7 @@ impl Bridge {
     /// # Errors
     /// Why there is no new session. The next request tries again.
     pub(super) async fn recover(self: &Arc<Self>, refused: &Snapshot) -> Result<(), Failure> {
-        let list_changed = {
+        let (list_changed, ended) = {
             let _closed = self.session.close_gate().await;
             match self.session.since(refused) {
                 Since::Renewed => return Ok(()),
@@ -42,6 +40,10 @@ impl Bridge {
                         started.elapsed().as_millis()
                     );
                     self.restore(&handshake, &snapshot).await;
+                    (
+                        handshake.list_changed,
+                        self.ledger.server_requests_before(snapshot.generation),
+                    )
                 }
                 Err(mut failure) => {
                     failure.kind = FailureKind::SessionLost;
@@ -53,8 +55,10 @@ impl Bridge {
                     return Err(failure);
                 }
             }
-            handshake.list_changed
         };
+        for id in ended {
+            self.to_client(member::cancelled(&id, "the server lost the session")).await;
+        }
         for method in list_changed {
             self.to_client(member::notification(method)).await;
         }
@@ -99,11 +103,15 @@ impl Bridge {
             Ok(Err(failure)) => tracing::debug!("initialized: {failure}"),
             Err(_) => tracing::debug!("initialized: no answer"),
         }
-        for request in handshake.log_level.iter().chain(handshake.subscriptions.values()) {
+        let state = handshake.log_level.iter().chain(handshake.subscriptions.values());
+        let repeated = stream::iter(state).for_each_concurrent(REPEATED_AT_ONCE, async |request| {
             if let Err(failure) = self.repeat(request, &snapshot.headers).await {
                 let method = request.method().unwrap_or_default();
                 tracing::warn!("{method} could not be repeated in the new session: {failure}");
             }
+        });
+        if timeout(RECOVERY_STEP_TIMEOUT, repeated).await.is_err() {
+            tracing::warn!("not all subscriptions could be repeated in the new session in time");
         }
     }
 
@@ -114,20 +122,12 @@ impl Bridge {
         request: &Message,
         headers: &SessionHeaders,
     ) -> Result<(Message, Option<http::HeaderValue>), Failure> {
-        let repeated =
-            timeout(RECOVERY_STEP_TIMEOUT, self.repeat_unbounded(request, headers)).await;
-        repeated.unwrap_or_else(|_| {
+        let end = Instant::now() + RECOVERY_STEP_TIMEOUT;
+        let post = self.endpoint.post(request.bytes().clone(), headers, None);
+        let reply = timeout_at(end, post).await.unwrap_or_else(|_| {
             let text = format!("no answer within {} s", RECOVERY_STEP_TIMEOUT.as_secs());
             Err(Failure::new(FailureKind::Timeout, text).at(&self.endpoint.shown()))
-        })
-    }
-
-    async fn repeat_unbounded(
-        &self,
-        request: &Message,
-        headers: &SessionHeaders,
-    ) -> Result<(Message, Option<http::HeaderValue>), Failure> {
-        let mut reply = self.endpoint.post(request.bytes().clone(), headers, None).await?;
+        })?;
         if !reply.status().is_success() {
             return Err(reply.into_failure().await);
         }
@@ -138,18 +138,7 @@ impl Bridge {
             replayed: request.id(),
             ..Context::default()
         };
-        if reply.content() == Content::Events {
-            let mut stream = reply.into_events(bytes::Bytes::new());
-            while context.replay_answer.is_none() {
-                match stream.buffered() {
-                    Some(item) => self.receive_item(item, &mut context).await,
-                    None if stream.wait().await? => {}
-                    None => break,
-                }
-            }
-        } else if let Body::Whole(body) = reply.read().await? {
-            let _ = self.receive(body, &mut context).await;
-        }
+        self.relay_body(reply, end, &mut context).await;
         context.replay_answer.map(|answer| (answer, session)).ok_or(no_answer)
     }
 }

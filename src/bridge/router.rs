@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use tokio::time::{Instant, sleep_until};
 
 use super::Bridge;
 use super::ledger::Refused;
@@ -16,7 +17,7 @@ use crate::jsonrpc::{
 use crate::limits::{MAX_LOGGED_TEXT, MAX_REQUESTS_IN_FLIGHT};
 use crate::platform::Signals;
 use crate::stdio::lines::Line;
-use crate::stdio::queue::Receiver;
+use crate::stdio::reader::Input;
 
 /// Why the bridge stops reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,39 +26,62 @@ pub enum Reason {
     EndOfInput,
     /// The process was asked to end.
     Signal,
+    /// The process was asked a second time.
+    SecondSignal(i32),
     /// The client closed our stdout.
     OutputClosed,
 }
 
-/// Takes lines until there is a reason to stop.
-pub(super) async fn route(
-    bridge: &Arc<Bridge>,
-    lines: &mut Receiver<Line>,
-    signals: &mut Signals,
-) -> Reason {
+/// That the bridge stops reading, and until when what is in flight may finish.
+#[derive(Clone, Copy, Debug)]
+pub struct Stop {
+    /// Why.
+    pub reason: Reason,
+    /// Until when.
+    pub deadline: Instant,
+}
+
+/// Takes lines until there is a reason to stop. A line that was begun is taken to its end, because
+/// there may be requests in it, but not beyond the drain timeout.
+pub(super) async fn route(bridge: &Arc<Bridge>, input: &mut Input, signals: &mut Signals) -> Stop {
+    let drained = || Instant::now() + bridge.settings.drain_timeout;
     let closed = bridge.outbox.closed();
     tokio::pin!(closed);
+    let mut ending: Option<Stop> = None;
     loop {
         let line = tokio::select! {
             biased;
-            _ = signals.recv() => return Reason::Signal,
-            () = &mut closed => return Reason::OutputClosed,
-            line = lines.recv() => line,
+            _ = signals.recv() => return Stop { reason: Reason::Signal, deadline: drained() },
+            () = &mut closed => return Stop { reason: Reason::OutputClosed, deadline: drained() },
+            line = input.lines.recv() => line,
         };
         let Some(line) = line else {
-            return Reason::EndOfInput;
+            return ending.unwrap_or(Stop { reason: Reason::EndOfInput, deadline: drained() });
         };
         let taking = bridge.take(line.value);
         tokio::pin!(taking);
-        tokio::select! {
-            biased;
-            () = &mut taking => {}
-            () = &mut closed => return Reason::OutputClosed,
-            _ = signals.recv() => {
-                // A line that was begun is taken to its end: there may be requests in it.
-                let _ = tokio::time::timeout(bridge.settings.drain_timeout, taking).await;
-                return Reason::Signal;
+        loop {
+            let end = ending.map_or_else(drained, |stop| stop.deadline);
+            tokio::select! {
+                biased;
+                () = &mut taking => break,
+                () = &mut closed => return Stop { reason: Reason::OutputClosed, deadline: end },
+                signal = signals.recv() => match ending {
+                    Some(Stop { reason: Reason::Signal, .. }) => {
+                        return Stop { reason: Reason::SecondSignal(signal), deadline: end };
+                    }
+                    _ => ending = Some(Stop { reason: Reason::Signal, deadline: end }),
+                },
+                () = input.ended(), if ending.is_none() => {
+                    ending = Some(Stop { reason: Reason::EndOfInput, deadline: end });
+                }
+                () = sleep_until(end), if ending.is_some() => break,
             }
+        }
+        if let Some(stop) = ending
+            && (stop.reason == Reason::Signal || stop.deadline <= Instant::now())
+        {
+            return stop;
         }
     }
 }
@@ -168,25 +192,18 @@ impl Bridge {
             bridge.deliver(message, place).await;
         });
     }
+}
 
-    /// Answers the requests of a line that was read but will not be sent any more. Returns how many
-    /// there were.
-    pub(super) async fn turn_away(&self, line: Line, failure: &Failure) -> usize {
-        let Line::Text(text) = line else { return 0 };
-        let members = if batch::is_batch(&text) {
-            batch::split(&text).unwrap_or_default()
-        } else {
-            vec![text]
-        };
-        let mut count = 0;
-        for member in members {
-            if let Ok(message) = Message::parse(member, Source::Client)
-                && let Kind::Request { id, .. } = message.kind()
-            {
-                self.to_client(failure.response(id)).await;
-                count += 1;
-            }
-        }
-        count
-    }
+/// The ids of the requests in a line that was read but will not be sent any more.
+pub(super) fn requests_in(line: Line) -> Vec<Id> {
+    let Line::Text(text) = line else { return Vec::new() };
+    let members =
+        if batch::is_batch(&text) { batch::split(&text).unwrap_or_default() } else { vec![text] };
+    let messages = members.into_iter().filter_map(|text| Message::parse(text, Source::Client).ok());
+    messages
+        .filter_map(|message| match message.kind() {
+            Kind::Request { id, .. } => Some(id.clone()),
+            _ => None,
+        })
+        .collect()
 }

@@ -12,7 +12,7 @@ use http::HeaderValue;
 use tokio::sync::{RwLock, RwLockWriteGuard};
 
 use crate::error::Failure;
-use crate::jsonrpc::{Message, member};
+use crate::jsonrpc::{Id, Message, member};
 use crate::limits::MAX_SUBSCRIPTIONS;
 use crate::transport::SessionHeaders;
 
@@ -114,6 +114,8 @@ impl Session {
         state.handshake =
             Handshake { initialize: Some(initialize.clone()), ..Handshake::default() };
         state.lost = None;
+        // Whoever is refused in the old session has nothing to make anew.
+        state.generation += 1;
         let left = std::mem::take(&mut state.headers);
         left.session.is_some().then_some(left)
     }
@@ -197,23 +199,44 @@ impl Session {
 /// server no longer knows the session.
 ///
 /// The specification says 404; real servers also say 400 with a text about the session. A JSON-RPC
-/// error for the request itself, about something else, is the server's answer.
+/// error that names the request is the server's answer, unless it has one of the codes that servers
+/// use for sessions and says so.
 pub fn means_lost(status: u16, body: &[u8], request: Option<&Message>) -> bool {
     let said = member::lookup_string(body, &["error", "message"])
         .unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(1024)]).into_owned())
         .to_ascii_lowercase();
-    let about_session = said.contains("session") || said.contains("not initialized");
-    match status {
-        404 => {
-            let answered = request.and_then(Message::id).is_some_and(|id| {
-                member::lookup(body, &["id"]).is_some_and(|raw| raw.as_bytes() == &id.raw()[..])
-            });
-            about_session || !answered
-        }
-        400 => about_session,
-        _ => false,
+    let about_session = LOST_TEXTS.iter().any(|text| said.contains(text));
+    let id = member::lookup(body, &["id"])
+        .and_then(|raw| Id::from_raw(Bytes::copy_from_slice(raw.as_bytes())));
+    let names_request = id.is_some_and(|id| {
+        request.and_then(Message::id).is_some_and(|request| request.key() == id.key())
+    });
+    if names_request {
+        let code = member::lookup(body, &["error", "code"]);
+        return matches!(status, 400 | 404)
+            && matches!(code, Some("-32000" | "-32001"))
+            && about_session;
     }
+    status == 404 || (status == 400 && about_session)
 }
+
+/// What servers say about a session that they do not know.
+const LOST_TEXTS: [&str; 14] = [
+    "session not found",
+    "session expired",
+    "session has expired",
+    "session terminated",
+    "session closed",
+    "unknown session",
+    "invalid session",
+    "no valid session",
+    "valid session id",
+    "missing session",
+    "no session",
+    "session id",
+    "session-id",
+    "not initialized",
+];
 
 #[cfg(test)]
 mod tests {
@@ -258,6 +281,14 @@ mod tests {
             ),
             (400, "Invalid or missing session ID", true),
             (400, r#"{"error":{"message":"Unsupported protocol version"}}"#, false),
+            (
+                400,
+                r#"{"id":7.0,"error":{"code":-32602,"message":"Unknown browser session 'abc'"}}"#,
+                false,
+            ),
+            (404, r#"{"id":7,"error":{"code":-32602,"message":"Unknown session 'abc'"}}"#, false),
+            (400, r#"{"id":7,"error":{"code":-32000,"message":"Session not found"}}"#, true),
+            (400, "this browser session is busy", false),
             (401, "session", false),
             (403, "session", false),
             (500, "session", false),
@@ -276,7 +307,7 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"prompts":{"listChanged":false},"resources":{}}}}"#,
         );
         let snapshot = session.establish(&answer, Some(HeaderValue::from_static("s-1")));
-        assert_eq!(snapshot.generation, 1);
+        assert_eq!(snapshot.generation, 2);
         assert_eq!(snapshot.headers.version.as_ref().unwrap(), "2025-06-18");
         for text in [
             r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,

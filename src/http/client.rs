@@ -11,7 +11,8 @@ use url::{Host, Url};
 
 use super::cookies::BoundedJar;
 use crate::limits::{
-    IDLE_CONNECTION, IDLE_PLAIN_CONNECTION, KEEP_ALIVE, MAX_IDLE_CONNECTIONS, UNACKNOWLEDGED,
+    IDLE_CONNECTION, IDLE_PLAIN_CONNECTION, KEEP_ALIVE, KEEP_ALIVE_ANSWER, MAX_IDLE_CONNECTIONS,
+    UNACKNOWLEDGED,
 };
 
 /// What a person can set about connections.
@@ -84,7 +85,7 @@ pub(super) fn build(settings: &Settings, target: &Url) -> Result<reqwest::Client
         .tcp_keepalive_interval(KEEP_ALIVE / 3)
         .tcp_keepalive_retries(3)
         .http2_keep_alive_interval(KEEP_ALIVE)
-        .http2_keep_alive_timeout(UNACKNOWLEDGED)
+        .http2_keep_alive_timeout(KEEP_ALIVE_ANSWER)
         .http2_keep_alive_while_idle(true);
     #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
     {
@@ -104,7 +105,9 @@ pub(super) fn build(settings: &Settings, target: &Url) -> Result<reqwest::Client
     for path in &settings.ca_certs {
         extra.extend(certificates(path)?);
     }
-    if target.scheme() == "http" && is_loopback(target) && extra.is_empty() {
+    // A redirect from http to https is only followed where neither names a port.
+    let plain = target.scheme() == "http" && target.port().is_some();
+    if plain && is_loopback(target) && extra.is_empty() {
         // No TLS will be spoken; reading trusted roots takes most of the time to start.
         builder = builder.tls_certs_only([]);
     } else {

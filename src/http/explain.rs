@@ -22,7 +22,7 @@ pub(super) fn connection(error: &reqwest::Error, url: &Url, redactor: &Redactor)
             ),
         )
     } else if error.is_timeout() {
-        (FailureKind::Timeout, format!("{host} did not answer in time"))
+        (FailureKind::StreamLost, format!("the connection to {host} is dead: {cause}"))
     } else if tls {
         (
             FailureKind::Tls,

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
-use serde::Deserialize;
 use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -91,10 +90,13 @@ pub fn notification(method: &str) -> Bytes {
     Bytes::from(format!(r#"{{"jsonrpc":"2.0","method":{}}}"#, serde_json::Value::from(method)))
 }
 
-/// A value of a type that is described by a struct, for the few places that need more than one
-/// member of an object.
-pub fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
-    serde_json::from_slice(json).ok()
+/// A notification that takes a request back (2025-11-25, basic/utilities/cancellation).
+pub fn cancelled(id: &Id, reason: &str) -> Bytes {
+    let id = String::from_utf8_lossy(id.raw());
+    let reason = serde_json::Value::from(reason);
+    Bytes::from(format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":{reason}}}}}"#
+    ))
 }
 
 #[cfg(test)]

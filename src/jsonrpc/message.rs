@@ -201,10 +201,12 @@ fn classify(head: &Head<'_>, id: Option<Option<Id>>, source: Source) -> Result<K
     if !version_ok {
         return Err(shape("\"jsonrpc\" must be \"2.0\"", &id));
     }
-    if let Some(Some(None)) = Some(&id) {
+    if let Some(None) = &id {
         return Err(shape("\"id\" must be a string or a number", &None));
     }
-    if let Some(raw) = head.method {
+    // A server that writes every member has a null method in its responses.
+    let absent = |raw: &&RawValue| source == Source::Server && raw.get() == "null";
+    if let Some(raw) = head.method.filter(|raw| !absent(raw)) {
         let method: Cow<'_, str> =
             match raw.get().strip_prefix('"').and_then(|s| s.strip_suffix('"')) {
                 Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
@@ -277,6 +279,8 @@ mod tests {
             server(r#"{"jsonrpc":"2.0","error":{"code":1,"message":"m"}}"#).unwrap().kind(),
             Kind::Response { id, error: true } if id.is_null()
         ));
+        assert!(server(r#"{"id":1,"method":null,"result":{}}"#).is_ok());
+        assert!(client(r#"{"jsonrpc":"2.0","id":1,"method":null,"result":{}}"#).is_err());
         // Some servers write both members; the one that is not null counts.
         assert!(matches!(
             server(r#"{"jsonrpc":"2.0","id":1,"result":{},"error":null}"#).unwrap().kind(),

@@ -54,12 +54,15 @@ impl Endpoint {
         max_message: usize,
         redactor: Arc<Redactor>,
     ) -> Endpoint {
-        let theirs = custom.remove(ACCEPT);
+        let theirs: Vec<HeaderValue> = custom.get_all(ACCEPT).iter().cloned().collect();
+        custom.remove(ACCEPT);
         let accept = |ours: &'static str| {
-            let joined = theirs.as_ref().and_then(|theirs| {
-                HeaderValue::from_bytes(&[ours.as_bytes(), b", ", theirs.as_bytes()].concat()).ok()
-            });
-            joined.unwrap_or(HeaderValue::from_static(ours))
+            let mut all = ours.as_bytes().to_vec();
+            for theirs in &theirs {
+                all.extend_from_slice(b", ");
+                all.extend_from_slice(theirs.as_bytes());
+            }
+            HeaderValue::from_bytes(&all).unwrap_or(HeaderValue::from_static(ours))
         };
         let (accept_both, accept_events) = (accept(BOTH), accept(EVENTS));
         Endpoint { http, url, custom, accept_both, accept_events, max_message, redactor }
@@ -111,11 +114,6 @@ impl Endpoint {
         let mut headers = self.headers(session);
         headers.insert(ACCEPT, self.accept_both.clone());
         self.send(Method::DELETE, headers, None, None).await
-    }
-
-    /// The largest message, in bytes.
-    pub fn max_message(&self) -> usize {
-        self.max_message
     }
 
     /// The server's address, as it may be shown.

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use tokio::time::{Instant, timeout_at};
 
 use super::endpoint::{SESSION_ID, valid_session_id};
 use super::status;
@@ -14,7 +15,7 @@ use crate::error::{Failure, FailureKind};
 use crate::http::Response;
 use crate::jsonrpc::Id;
 use crate::jsonrpc::salvage::salvage_id;
-use crate::limits::{MAX_ERROR_BODY, SALVAGE_PREFIX};
+use crate::limits::{ERROR_BODY_TIMEOUT, MAX_ERROR_BODY, SALVAGE_PREFIX};
 use crate::secret::Redactor;
 
 /// What a body is, by its content type: the essence only, in any case, parameters ignored.
@@ -121,12 +122,13 @@ impl Reply {
         Ok(Body::Whole(whole.freeze()))
     }
 
-    /// Reads the beginning of a body that only has to be explained, at most [`MAX_ERROR_BODY`]
-    /// bytes. What cannot be read is left out.
+    /// Reads the beginning of a body that only has to be explained: at most [`MAX_ERROR_BODY`] bytes,
+    /// for at most [`ERROR_BODY_TIMEOUT`]. What does not come by then is left out.
     pub async fn read_beginning(&mut self) -> Bytes {
+        let end = Instant::now() + ERROR_BODY_TIMEOUT;
         let mut body = BytesMut::new();
         while body.len() < MAX_ERROR_BODY
-            && let Ok(Some(piece)) = self.response.piece().await
+            && let Ok(Ok(Some(piece))) = timeout_at(end, self.response.piece()).await
         {
             body.extend_from_slice(&piece[..piece.len().min(MAX_ERROR_BODY - body.len())]);
         }

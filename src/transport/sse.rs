@@ -183,7 +183,8 @@ impl Decoder {
         self.retry
     }
 
-    /// Grows with every event and every new id: a stream on which it stands still makes none.
+    /// Grows with every event that has data and with every new id: a stream on which it stands still
+    /// makes none.
     pub fn progress(&self) -> u64 {
         self.progress
     }
@@ -263,7 +264,8 @@ impl Decoder {
             (None, Some(data)) => Item::Event(Event { name, data }),
             (None, None) => return None,
         };
-        self.progress += 1;
+        let primes = matches!(&item, Item::Event(event) if event.data.is_empty());
+        self.progress += u64::from(!primes);
         Some(item)
     }
 }

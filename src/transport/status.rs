@@ -6,10 +6,8 @@ use http::StatusCode;
 
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::member;
+use crate::limits::MAX_EXCERPT;
 use crate::secret::Redactor;
-
-/// Characters of a body that are quoted in a failure.
-const EXCERPT: usize = 90;
 
 /// The failure that `status` with `body` means.
 pub fn failure(
@@ -67,7 +65,7 @@ pub fn excerpt(body: &[u8], redactor: &Redactor) -> String {
         let text = String::from_utf8_lossy(body);
         text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
     });
-    redactor.clean(&said, EXCERPT)
+    redactor.clean(&said, MAX_EXCERPT)
 }
 
 /// The text of the `title` element of an HTML page.

@@ -1,6 +1,7 @@
 //! The events of one connection.
 
 use bytes::Bytes;
+use http::HeaderValue;
 
 use super::sse::{Decoder, Item};
 use crate::error::Failure;
@@ -47,7 +48,8 @@ impl EventStream {
     /// The cursor: the last event id, empty if there is none or if it cannot be sent back.
     pub fn cursor(&self) -> Bytes {
         let id = self.decoder.last_event_id();
-        if id.len() > MAX_HEADER_TOKEN { Bytes::new() } else { id.clone() }
+        let fits = id.len() <= MAX_HEADER_TOKEN && HeaderValue::from_bytes(id).is_ok();
+        if fits { id.clone() } else { Bytes::new() }
     }
 
     /// The server's last `retry` field, in milliseconds.
@@ -55,7 +57,7 @@ impl EventStream {
         self.decoder.retry()
     }
 
-    /// Grows with every event and every new id.
+    /// Grows with every event that has data and every new id.
     pub fn progress(&self) -> u64 {
         self.decoder.progress()
     }

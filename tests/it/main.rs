@@ -10,6 +10,7 @@ mod ending;
 mod exactly_once;
 mod faults;
 mod handshake;
+mod hostile;
 mod http;
 mod listen;
 mod logging;

@@ -247,7 +247,7 @@ fn without_progress_resuming_is_given_up() {
         Some(Reply::sse([""]))
     });
     server.once("tools/call", Reply::sse(["retry: 100\nid: a\ndata:\n\n"]));
-    let bridge = Bridge::with(&server.url()).arg("--resume-timeout=1s").ready(&server);
+    let bridge = Bridge::with(&server.url()).arg("--resume-timeout=3s").ready(&server);
     bridge.ask(1, "tools/call").failed("resume_failed");
     assert!(cursors(&server).len() > 1);
     bridge.ask(2, "tools/list").result();

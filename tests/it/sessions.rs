@@ -327,6 +327,8 @@ fn an_answer_for_the_old_session_never_reaches_the_new_one() {
     bridge.incoming("roots/list");
     server.mcp().forget();
     bridge.ask(1, "tools/call").result();
+    // The client is told that nobody waits for it any more, but may have answered before.
+    bridge.incoming("notifications/cancelled");
     bridge.send(result(1, r#"{"roots":[]}"#));
     bridge.ask(2, "tools/list").result();
     for answer in server.seen("response") {

@@ -107,10 +107,26 @@ async fn the_ledger_is_bounded() {
     for n in 0..MAX_SERVER_REQUESTS * 2 {
         ledger.server_request(&id(&n.to_string()), 7);
     }
-    assert_eq!(ledger.server_response(&id("0")), Some(7));
-    assert_eq!(ledger.server_response(&id("0")), None);
-    assert_eq!(ledger.server_response(&id(&(MAX_SERVER_REQUESTS + 1).to_string())), None);
-    assert_eq!(ledger.table().server_count, MAX_SERVER_REQUESTS - 1);
+    assert_eq!(ledger.table().asked.len(), MAX_SERVER_REQUESTS);
+    assert_eq!(ledger.server_response(&id("0"), 7), None);
+}
+
+#[tokio::test]
+async fn responses_belong_to_the_session_that_asked() {
+    let (ledger, _, _output) = ledger();
+    ledger.server_request(&id("0"), 1);
+    ledger.server_request(&id("1"), 1);
+    ledger.server_request(&id("2"), 1);
+    ledger.server_cancelled(&id("2"), 1);
+    let ended: Vec<String> =
+        ledger.server_requests_before(2).iter().map(ToString::to_string).collect();
+    assert_eq!(ended, ["0", "1"]);
+    assert!(ledger.server_requests_before(2).is_empty());
+    ledger.server_request(&id("0"), 2);
+    assert_eq!(ledger.server_response(&id("0"), 2), Some(2));
+    assert_eq!(ledger.server_response(&id("0"), 2), Some(1));
+    assert_eq!(ledger.server_response(&id("1"), 2), Some(1));
+    assert_eq!(ledger.server_response(&id("2"), 2), None);
 }
 
 #[derive(Clone, Debug)]

@@ -115,8 +115,8 @@ fn progress_is_events_and_new_ids() {
     decoder.feed(Bytes::from_static(b": comment\n\nretry: 1\n\nid: 3\n\n"));
     assert_eq!(decoder.next_item(), None);
     assert_eq!(decoder.progress(), 0);
-    decoder.feed(Bytes::from_static(b"id: 4\n\n"));
-    assert_eq!(decoder.next_item(), None);
+    decoder.feed(Bytes::from_static(b"id: 4\ndata:\n\n"));
+    assert!(decoder.next_item().is_some());
     assert_eq!(decoder.progress(), 1);
     decoder.feed(Bytes::from_static(b"data: x\n\n"));
     assert!(decoder.next_item().is_some());
