@@ -37,6 +37,12 @@ pub const STDOUT_QUEUE_BYTES: usize = 1 << 20;
 /// Messages in each of the two stdio queues.
 pub const STDIO_QUEUE_MESSAGES: usize = 4096;
 
+/// The memory of a message of at least this size is kept for a moment, to be used again.
+pub const SPARE_BUFFER_MIN: usize = 1 << 20;
+
+/// How long it is kept.
+pub const SPARE_BUFFER_KEPT: Duration = Duration::from_secs(1);
+
 /// Bytes of an error response that are read to explain it.
 pub const MAX_ERROR_BODY: usize = 64 << 10;
 

@@ -5,6 +5,7 @@
 //! * [`reply`]: telling what a response is, and reading a JSON body.
 //! * [`stream`]: one connection's events.
 //! * [`sse`]: decoding them (pure).
+//! * [`spare`]: using the memory of large messages again.
 //! * [`backoff`]: how long to wait before connecting again (pure).
 //! * [`status`]: HTTP statuses as failures.
 //!
@@ -13,6 +14,7 @@
 pub mod backoff;
 pub mod endpoint;
 pub mod reply;
+pub mod spare;
 pub mod sse;
 pub mod status;
 pub mod stream;

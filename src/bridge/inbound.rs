@@ -49,8 +49,13 @@ impl Bridge {
             // The priming event of 2025-11-25 carries an id and no data.
             Item::Event(event) if event.data.is_empty() => {}
             Item::Event(event) => {
-                let data = decoded(event.data);
-                if let Err(error) = self.receive(data, context).await {
+                let mut outcome = self.receive(event.data.clone(), context).await;
+                if outcome.is_err() && std::str::from_utf8(&event.data).is_err() {
+                    // As the standard decodes it: what is no UTF-8 becomes U+FFFD.
+                    let decoded = String::from_utf8_lossy(&event.data).into_owned();
+                    outcome = self.receive(decoded.into(), context).await;
+                }
+                if let Err(error) = outcome {
                     let text = self.redactor.clean(&error.to_string(), MAX_LOGGED_TEXT);
                     tracing::warn!("the server sent an event that is {text}");
                     let text = format!(
@@ -274,12 +279,4 @@ pub(super) const CANCELLED: &str = "notifications/cancelled";
 pub(super) fn cancelled_id(message: &Message) -> Option<Id> {
     let raw = member::lookup(message.bytes(), &["params", "requestId"])?;
     Id::from_raw(message.bytes().slice_ref(raw.as_bytes()))
-}
-
-/// The data of an event as the standard decodes it: what is no UTF-8 becomes U+FFFD.
-fn decoded(data: Bytes) -> Bytes {
-    match std::str::from_utf8(&data) {
-        Ok(_) => data,
-        Err(_) => String::from_utf8_lossy(&data).into_owned().into(),
-    }
 }

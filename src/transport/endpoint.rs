@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
 
 use super::reply::Reply;
+use super::spare::Spare;
 use crate::error::Failure;
 use crate::http::{Http, OnSent, Request};
 use crate::limits::MAX_HEADER_TOKEN;
@@ -42,6 +43,7 @@ pub struct Endpoint {
     accept_events: HeaderValue,
     max_message: usize,
     redactor: Arc<Redactor>,
+    spare: Spare,
 }
 
 impl Endpoint {
@@ -65,7 +67,16 @@ impl Endpoint {
             HeaderValue::from_bytes(&all).unwrap_or(HeaderValue::from_static(ours))
         };
         let (accept_both, accept_events) = (accept(BOTH), accept(EVENTS));
-        Endpoint { http, url, custom, accept_both, accept_events, max_message, redactor }
+        Endpoint {
+            http,
+            url,
+            custom,
+            accept_both,
+            accept_events,
+            max_message,
+            redactor,
+            spare: Spare::default(),
+        }
     }
 
     /// Sends one message.
@@ -141,7 +152,7 @@ impl Endpoint {
     ) -> Result<Reply, Failure> {
         let request = Request { method, url: &self.url, headers, body, on_sent };
         let response = self.http.send(request).await?;
-        Ok(Reply::new(response, self.max_message, self.redactor.clone()))
+        Ok(Reply::new(response, self.max_message, self.redactor.clone(), self.spare.clone()))
     }
 }
 

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 use super::endpoint::{SESSION_ID, valid_session_id};
+use super::spare::Spare;
 use super::status;
 use super::stream::EventStream;
 use crate::error::{Failure, FailureKind};
@@ -37,6 +38,7 @@ pub struct Reply {
     response: Response,
     max_message: usize,
     redactor: Arc<Redactor>,
+    spare: Spare,
 }
 
 /// A body that was read whole, or why it was not.
@@ -49,8 +51,13 @@ pub enum Body {
 }
 
 impl Reply {
-    pub(super) fn new(response: Response, max_message: usize, redactor: Arc<Redactor>) -> Reply {
-        Reply { response, max_message, redactor }
+    pub(super) fn new(
+        response: Response,
+        max_message: usize,
+        redactor: Arc<Redactor>,
+        spare: Spare,
+    ) -> Reply {
+        Reply { response, max_message, redactor, spare }
     }
 
     /// The status.
@@ -90,7 +97,7 @@ impl Reply {
 
     /// The body as an event stream that continues behind `last_event_id`.
     pub fn into_events(self, last_event_id: Bytes) -> EventStream {
-        EventStream::new(self.response, self.max_message, last_event_id)
+        EventStream::new(self.response, self.max_message, last_event_id, self.spare)
     }
 
     /// Reads the whole body, up to the message size limit (after decompression).
@@ -108,7 +115,7 @@ impl Reply {
         }
         let promised = self.response.content_length().unwrap_or(0);
         let room = usize::try_from(promised).unwrap_or(usize::MAX).min(self.max_message);
-        let mut whole = BytesMut::with_capacity(room.max(first.len().min(self.max_message)));
+        let mut whole = self.spare.with_capacity(room.max(first.len().min(self.max_message)));
         let mut next = Some(first);
         while let Some(piece) = next {
             if whole.len() + piece.len() > self.max_message {
@@ -119,7 +126,9 @@ impl Reply {
             whole.extend_from_slice(&piece);
             next = self.response.piece().await?;
         }
-        Ok(Body::Whole(whole.freeze()))
+        let whole = whole.freeze();
+        self.spare.keep(&whole);
+        Ok(Body::Whole(whole))
     }
 
     /// Reads the beginning of a body that only has to be explained: at most [`MAX_ERROR_BODY`] bytes,

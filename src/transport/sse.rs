@@ -6,7 +6,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr2;
 
-use crate::limits::SALVAGE_PREFIX;
+use crate::limits::{SALVAGE_PREFIX, SPARE_BUFFER_MIN};
 
 /// What a stream dispatches.
 #[derive(Debug, PartialEq, Eq)]
@@ -171,6 +171,17 @@ impl Decoder {
         }
         let name = std::mem::take(&mut self.name);
         self.data.take().map(|data| Item::Event(Event { name, data }))
+    }
+
+    /// Whether a line is being gathered that is large and will need more memory soon.
+    pub fn outgrows(&self) -> bool {
+        self.partial.len() >= SPARE_BUFFER_MIN && self.partial.capacity() < 4 * SPARE_BUFFER_MIN
+    }
+
+    /// Goes on gathering that line in `buffer`, which is empty.
+    pub fn move_into(&mut self, mut buffer: BytesMut) {
+        buffer.extend_from_slice(&self.partial);
+        self.partial = buffer;
     }
 
     /// The last event id: the cursor of this stream. Empty if there is none.

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::HeaderValue;
 
+use super::spare::Spare;
 use super::sse::{Decoder, Item};
 use crate::error::Failure;
 use crate::http::Response;
@@ -13,16 +14,32 @@ use crate::limits::MAX_HEADER_TOKEN;
 pub struct EventStream {
     response: Response,
     decoder: Decoder,
+    spare: Spare,
 }
 
 impl EventStream {
-    pub(super) fn new(response: Response, max_message: usize, last_event_id: Bytes) -> EventStream {
-        EventStream { response, decoder: Decoder::resuming(max_message, last_event_id) }
+    pub(super) fn new(
+        response: Response,
+        max_message: usize,
+        last_event_id: Bytes,
+        spare: Spare,
+    ) -> EventStream {
+        EventStream { response, decoder: Decoder::resuming(max_message, last_event_id), spare }
     }
 
     /// The next item that is already here, without waiting.
     pub fn buffered(&mut self) -> Option<Item> {
-        self.decoder.next_item()
+        let item = self.decoder.next_item();
+        match &item {
+            Some(Item::Event(event)) => self.spare.keep(&event.data),
+            None if self.decoder.outgrows() => {
+                if let Some(buffer) = self.spare.take() {
+                    self.decoder.move_into(buffer);
+                }
+            }
+            _ => {}
+        }
+        item
     }
 
     /// Waits for more of the body. `false` at its end. Safe to drop while it waits. Take every
