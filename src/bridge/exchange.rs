@@ -47,6 +47,8 @@ impl Bridge {
     pub(super) async fn exchange(self: &Arc<Self>, ticket: Ticket, message: Message, place: Place) {
         place.turn().await;
         let place = Arc::new(place);
+        // Before it is sent: a session that is lost while it is on its way needs it as well.
+        self.session.remember(&message);
         let work = async {
             if message.method() == Some("initialize") {
                 self.initialize(&ticket, &message, &place).await
@@ -60,10 +62,9 @@ impl Bridge {
             // Later messages wait for the answer, not for the end of the stream that brought it.
             _ = async { ticket.closed().await; place.left(); std::future::pending::<()>().await } => None,
         };
-        let Some(failure) = failure else {
-            return self.session.remember(&message);
-        };
-        if self.ledger.fail(&ticket, &failure).await {
+        if let Some(failure) = failure
+            && self.ledger.fail(&ticket, &failure).await
+        {
             tracing::warn!("{}: {failure}", self.redactor.clean(ticket.method(), 60));
         }
     }
@@ -179,7 +180,7 @@ impl Bridge {
         let session = if initialize { reply.session_id() } else { None };
         let mut context = Context {
             generation: snapshot.generation + u64::from(initialize),
-            opening: initialize.then(|| Opening { ticket, session: reply.session_id(), started }),
+            opening: initialize.then(|| Opening { ticket, session: session.clone(), started }),
             ..Context::default()
         };
         let headers = if initialize { SessionHeaders { session, version: None } } else { headers };
