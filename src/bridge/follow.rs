@@ -83,8 +83,8 @@ impl Bridge {
             while let Some(item) = stream.buffered() {
                 self.receive_item(item, context).await;
             }
+            // Not in order: a server that never stops must not keep the wait from ending.
             tokio::select! {
-                biased;
                 more = stream.wait() => match more {
                     Ok(true) => {}
                     Ok(false) => return None,

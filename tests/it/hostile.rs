@@ -156,3 +156,20 @@ fn a_stream_with_an_error_status_may_carry_the_answer() {
     assert_eq!(bridge.ask(1, "tools/call").text, error);
     bridge.finish().clean();
 }
+
+#[test]
+fn a_stream_that_never_stops_after_its_answer_is_left() {
+    let server = Server::start();
+    let feed = Feed::new();
+    server.once("tools/call", Reply::feed(&feed));
+    let bridge = Bridge::ready(&server);
+    bridge.send(request(1, "tools/call"));
+    assert!(feed.send(event(&result(1, "{}"))));
+    bridge.answer(1).result();
+    let start = std::time::Instant::now();
+    while feed.send(": still here\n\n".repeat(100)) {
+        assert!(start.elapsed() < std::time::Duration::from_secs(60), "it is still being read");
+    }
+    bridge.ask(2, "tools/list").result();
+    bridge.finish().clean();
+}
