@@ -3,7 +3,7 @@
 //! * [`headers`]: `--header`, with environment variables.
 //! * [`values`]: sizes and durations.
 //!
-//! The only reader of environment variables.
+//! The only place that gives environment variables a meaning; `command` passes the way to read them.
 
 pub mod headers;
 pub mod values;

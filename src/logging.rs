@@ -73,12 +73,16 @@ impl Log {
     /// Waits until everything so far is written, at most `limit`.
     pub fn end(&self, limit: Duration) {
         let deadline = Instant::now() + limit;
+        let (done, ended) = mpsc::channel();
+        let mut waiting = self.sinks.len();
         for sink in &self.sinks {
-            let (done, ended) = mpsc::channel();
-            if sink.try_send(Line::End(done)).is_ok() {
-                // A stderr that nobody reads ends by the limit.
-                let _ = ended.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+            if sink.try_send(Line::End(done.clone())).is_err() {
+                waiting -= 1;
             }
+        }
+        for _ in 0..waiting {
+            // A stderr that nobody reads ends by the limit.
+            let _ = ended.recv_timeout(deadline.saturating_duration_since(Instant::now()));
         }
     }
 }
