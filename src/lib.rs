@@ -7,6 +7,7 @@
 //! * [`bridge`]: the life of every request between the client and the server.
 //! * [`transport`]: carrying a message to a remote endpoint, and what comes back.
 //! * [`stdio`]: stdin and stdout.
+//! * [`auth`]: the right to send a request: OAuth. [`store`]: where it is kept.
 //! * [`http`]: the only door to the network.
 //! * [`jsonrpc`]: messages as bytes with a head.
 //! * [`error`], [`limits`], [`secret`], [`logging`], [`platform`], [`random`]: what all of them need.
@@ -15,6 +16,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod auth;
 pub mod bridge;
 pub mod cli;
 pub mod command;
@@ -30,4 +32,5 @@ pub mod platform;
 pub mod random;
 pub mod secret;
 pub mod stdio;
+pub mod store;
 pub mod transport;

@@ -166,3 +166,76 @@ pub const MAX_EXCERPT: usize = 90;
 
 /// Characters of one foreign text in a log line.
 pub const MAX_LOGGED_TEXT: usize = 300;
+
+/// One request to an authorization server or for a metadata document, its body included.
+pub const OAUTH_REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Bytes of a metadata document or of an answer of an authorization server.
+pub const MAX_OAUTH_BODY: usize = 1 << 20;
+
+/// Authorization servers of one resource that are tried.
+pub const MAX_AUTHORIZATION_SERVERS: usize = 5;
+
+/// Bytes of the `WWW-Authenticate` fields of one response; what is beyond is not read.
+pub const MAX_CHALLENGE: usize = 16 << 10;
+
+/// Times one request is sent again after a challenge: a stored token that was refused, a refreshed
+/// one, one with more scope. Then the refusal is reported.
+pub const MAX_CHALLENGES: usize = 3;
+
+/// Interactive step-ups of one process, so that a server that always wants more cannot open tabs.
+pub const MAX_STEP_UPS: usize = 2;
+
+/// How long a person may take to sign in (`--auth-timeout`).
+pub const AUTH_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// `initialize` is answered by us when signing in takes longer (`--initialize-deadline`): below the
+/// 30 s of the less patient clients. Requests wait this long where no browser could be opened.
+pub const INITIALIZE_DEADLINE: Duration = Duration::from_secs(20);
+
+/// One tab for each server within this, on the whole machine, unless a person runs `login`.
+pub const TAB_INTERVAL: Duration = Duration::from_secs(600);
+
+/// Connections to the callback listener that are served at once.
+pub const MAX_CALLBACK_CONNECTIONS: usize = 16;
+
+/// Bytes of the head of one request to the callback listener. Authorization codes of some
+/// providers have kilobytes.
+pub const MAX_CALLBACK_HEAD: usize = 32 << 10;
+
+/// One connection to the callback listener, from its start to the end of the page.
+pub const CALLBACK_CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Fallback ports for the callback beside the preferred one; then the system chooses.
+pub const CALLBACK_PORTS: u16 = 4;
+
+/// An access token is refreshed when it has less than this left, or less than a tenth of its life,
+/// whichever is shorter.
+pub const REFRESH_MARGIN: Duration = Duration::from_secs(60);
+
+/// Attempts to refresh when the authorization server is in trouble.
+pub const REFRESH_ATTEMPTS: u32 = 3;
+
+/// After a refresh that failed for a passing reason, none is tried for this long.
+pub const REFRESH_PAUSE: Duration = Duration::from_secs(5);
+
+/// One call to the OS keyring, the first included: a bus that never answers must not stop anything.
+pub const KEYRING_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The same where a person is there to unlock it (`login` by hand).
+pub const KEYRING_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Bytes in one item of the Windows Credential Manager (`CRED_MAX_CREDENTIAL_BLOB_SIZE`).
+pub const KEYRING_ITEM_BYTES: usize = 2560;
+
+/// Items that one record is split into at most.
+pub const KEYRING_PARTS: usize = 64;
+
+/// Bytes of a stored record or cached result that are read.
+pub const MAX_STORED: usize = 1 << 20;
+
+/// Waiting for the lock of a record: longer than a refresh takes with all its attempts.
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often a lock, or the sign-in of another process, is looked at.
+pub const LOCK_POLL: Duration = Duration::from_millis(100);
