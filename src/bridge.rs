@@ -1,5 +1,6 @@
 //! Wiring and life cycle: stdin on one side, a remote endpoint on the other.
 //!
+//! * [`access`]: the right to send, and what to do while a person signs in.
 //! * [`router`]: what happens to a line from stdin.
 //! * [`order`]: which message may leave when (pure but for the waiting).
 //! * [`ledger`]: every request is answered exactly once.
@@ -11,6 +12,7 @@
 //! * [`session`]: what a session is, and [`recovery`]: making a new one when the server lost it.
 //! * [`drain`]: the end.
 
+pub mod access;
 pub mod delivery;
 pub mod drain;
 pub mod exchange;
@@ -46,11 +48,14 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// How long a stream that is being resumed may go without progress.
     pub resume_timeout: Duration,
+    /// How long `initialize` may wait for a sign-in before it is answered by us.
+    pub initialize_deadline: Duration,
 }
 
 /// Everything that the tasks of one bridge share.
 pub struct Bridge {
     endpoint: Endpoint,
+    access: access::Access,
     settings: Settings,
     ledger: ledger::Ledger,
     outbox: Outbox,
@@ -69,6 +74,7 @@ pub struct Bridge {
 /// If the operating system gives no thread.
 pub async fn run(
     endpoint: Endpoint,
+    access: access::Access,
     settings: Settings,
     redactor: Arc<Redactor>,
     input: impl Read + Send + 'static,
@@ -79,6 +85,7 @@ pub async fn run(
     let outbox = Outbox::spawn(output)?;
     let bridge = Arc::new(Bridge {
         endpoint,
+        access,
         settings,
         ledger: ledger::Ledger::new(outbox.clone()),
         outbox,

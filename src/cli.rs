@@ -1,9 +1,18 @@
 //! What can be typed: clap types only, without behaviour. [`crate::config`] gives them meaning.
+//!
+//! * [`connection`]: where to connect and how, the same for every command that connects.
+//! * [`sign_in`]: signing in, and the commands about it.
+
+pub mod connection;
+pub mod sign_in;
 
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
+
+pub use connection::ConnectionArgs;
+pub use sign_in::{AuthCommand, LoginArgs, LogoutArgs, SignInArgs};
 
 use crate::limits;
 
@@ -23,8 +32,8 @@ Examples:
 In a client's configuration:
   { \"mcpServers\": { \"example\": { \"command\": \"mcp-tether\", \"args\": [\"https://mcp.example.com/mcp\"] } } }
 
-Exit codes: 0 all answered, 1 usage, 6 requests left unanswered by the server, 7 stdout closed,
-128+n ended at once by a second signal."
+Exit codes: 0 all answered or done, 1 usage, 3 authorization needed or refused, 4 unreachable,
+6 requests left unanswered by the server, 7 stdout closed, 128+n ended at once by a second signal."
 )]
 pub struct Cli {
     /// A command, in place of the bridge.
@@ -38,6 +47,13 @@ pub struct Cli {
 /// Commands other than the bridge.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Sign in to a server in the browser, now
+    Login(Box<LoginArgs>),
+    /// Forget the sign-in to a server; its tokens are revoked where the server offers that
+    Logout(LogoutArgs),
+    /// What is stored about sign-ins
+    #[command(subcommand)]
+    Auth(AuthCommand),
     /// Serve a small MCP server on loopback to try the bridge with
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
@@ -62,42 +78,17 @@ pub struct DemoArgs {
 /// Arguments of the bridge.
 #[derive(Debug, Args)]
 pub struct BridgeArgs {
-    /// The MCP endpoint to connect to (https, or http on this machine)
-    #[arg(required = true)]
-    pub url: Option<String>,
+    /// Where to connect and how.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
 
-    /// A header for every request, as "Name: value" or "Name:value" (repeatable). ${VARIABLE} is
-    /// replaced by that environment variable
-    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", help_heading = "Connection")]
-    pub header: Vec<String>,
+    /// Signing in.
+    #[command(flatten)]
+    pub sign_in: SignInArgs,
 
-    /// Allow http:// to other machines: everything is readable on the way
-    #[arg(long, help_heading = "Connection")]
-    pub allow_http: bool,
-
-    /// Limit for establishing a connection, TLS included
-    #[arg(long, value_name = "DURATION", default_value = "10s", help_heading = "Connection")]
-    pub connect_timeout: String,
-
-    /// Connect by IPv4 only
-    #[arg(long, help_heading = "Connection")]
-    pub ipv4: bool,
-
-    /// Do not keep cookies that the server sets
-    #[arg(long, help_heading = "Connection")]
-    pub no_cookies: bool,
-
-    /// PEM file with further trusted certificate authorities (repeatable)
-    #[arg(long, value_name = "FILE", help_heading = "Connection")]
-    pub ca_cert: Vec<PathBuf>,
-
-    /// PEM file with a client certificate, for servers that ask for one
-    #[arg(long, value_name = "FILE", help_heading = "Connection")]
-    pub client_cert: Option<PathBuf>,
-
-    /// PEM file with its private key; may be left out if it is in the same file
-    #[arg(long, value_name = "FILE", requires = "client_cert", help_heading = "Connection")]
-    pub client_key: Option<PathBuf>,
+    /// How long initialize may wait for a sign-in before we answer it for the server
+    #[arg(long, value_name = "DURATION", default_value = "20s", help_heading = "Sign-in")]
+    pub initialize_deadline: String,
 
     /// Largest message in either direction, in bytes, KiB, MiB or GiB
     #[arg(long, value_name = "SIZE", default_value_t = format!("{}MiB", limits::MAX_MESSAGE_SIZE >> 20), help_heading = "Limits")]
@@ -111,6 +102,14 @@ pub struct BridgeArgs {
     #[arg(long, value_name = "DURATION", default_value = "5m", help_heading = "Limits")]
     pub resume_timeout: String,
 
+    /// The log.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// The log.
+#[derive(Debug, Args)]
+pub struct LogArgs {
     /// Say more on stderr; twice for everything
     #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Logging")]
     pub verbose: u8,

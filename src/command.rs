@@ -1,21 +1,31 @@
 //! What a person can ask for. The bridge is the default.
+//!
+//! * [`login`], [`logout`], [`status`]: signing in and out.
+//! * `tryout`: the demo's round trip.
+//! * [`remote`]: what commands share that speak with one server.
 
+mod login;
+mod logout;
+mod remote;
+mod status;
 #[cfg(feature = "demo")]
 mod tryout;
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
+use self::remote::{Remote, start_log};
 use crate::bridge;
-#[cfg(feature = "demo")]
-use crate::cli::Command;
-use crate::cli::{BridgeArgs, Cli};
-use crate::config::{Config, ConfigError};
+use crate::bridge::access::Access;
+use crate::cli::{AuthCommand, BridgeArgs, Cli, Command};
+use crate::config::{Config, ConfigError, Env, Places};
 use crate::error::ExitCode;
-use crate::http::{Http, SetupError};
-use crate::logging::{self, Log};
+use crate::http::SetupError;
+use crate::limits::KEYRING_TIMEOUT;
+use crate::logging::Log;
 use crate::platform;
-use crate::transport::Endpoint;
+use crate::store::{Choice, Store, StoreError};
 
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +47,12 @@ pub enum CommandError {
     /// The operating system.
     #[error("the operating system refused: {0}")]
     System(#[from] io::Error),
+    /// The credential store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is nowhere to keep anything.
+    #[error("there is no folder for credentials; set HOME or MCP_TETHER_HOME")]
+    NoHome,
     /// The demo server.
     #[cfg(feature = "demo")]
     #[error(transparent)]
@@ -48,39 +64,45 @@ pub enum CommandError {
 /// # Errors
 /// Everything that keeps the command from starting; what happens later is its own to report.
 pub async fn run(cli: Cli, log: &mut Option<Log>) -> Result<ExitCode, CommandError> {
+    let env = |name: &str| std::env::var(name).ok();
     match cli.command {
         #[cfg(feature = "demo")]
         Some(Command::Demo(args)) => demo(args).await,
-        #[cfg(not(feature = "demo"))]
-        Some(command) => match command {},
-        None => relay(&cli.bridge, log).await,
+        Some(Command::Login(args)) => login::run(&args, &env, log).await,
+        Some(Command::Logout(args)) => logout::run(&args, &env, log).await,
+        Some(Command::Auth(AuthCommand::Status(args))) => status::run(&args, &env).await,
+        None => relay(&cli.bridge, &env, log).await,
     }
 }
 
-async fn relay(args: &BridgeArgs, log: &mut Option<Log>) -> Result<ExitCode, CommandError> {
-    let log_file = args.log_file.as_deref();
-    let started = logging::start(args.verbose, log_file);
-    *log = Some(started.map_err(|source| match log_file {
-        Some(path) => CommandError::Log { path: path.into(), source },
-        None => source.into(),
-    })?);
-    std::panic::set_hook(Box::new(|panic| {
-        // Only where: the message could hold anything.
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!("internal error at {place}");
-    }));
-    let config = Config::resolve(args, &|name| std::env::var(name).ok())?;
-    crate::http::client::install_crypto_provider();
-    let http = Http::new(&config.connection, &config.url, config.redactor.clone())?;
-    let endpoint = Endpoint::new(
-        http,
-        config.url,
-        config.headers,
-        config.bridge.max_message,
-        config.redactor.clone(),
-    );
+async fn relay(
+    args: &BridgeArgs,
+    env: Env<'_>,
+    log: &mut Option<Log>,
+) -> Result<ExitCode, CommandError> {
+    start_log(&args.log, log)?;
+    let Config { target, bridge } = Config::resolve(args, env)?;
+    let redactor = target.redactor.clone();
+    let remote = Remote::new(target, bridge.max_message, KEYRING_TIMEOUT)?;
+    let access = Access::new(remote.authorizer, remote.cache);
     let output = platform::stdout()?;
-    Ok(bridge::run(endpoint, config.bridge, config.redactor, io::stdin(), output).await?)
+    Ok(bridge::run(remote.endpoint, access, bridge, redactor, io::stdin(), output).await?)
+}
+
+/// One line for the person or script that gave the command. Only commands do so, never the bridge.
+fn say(text: &str) -> io::Result<()> {
+    let mut stdout = platform::stdout()?;
+    stdout.write_all(format!("{text}\n").as_bytes())?;
+    stdout.flush()
+}
+
+fn stores(
+    places: Option<Places>,
+    choice: Choice,
+    patience: Duration,
+) -> Result<Store, CommandError> {
+    let places = places.ok_or(CommandError::NoHome)?;
+    Ok(Store::new(places, choice, patience))
 }
 
 #[cfg(feature = "demo")]

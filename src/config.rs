@@ -1,15 +1,18 @@
 //! From what was typed to what is meant: every value checked before anything is sent.
 //!
 //! * [`headers`]: `--header`, with environment variables.
+//! * [`sign_in`]: everything about signing in.
 //! * [`values`]: sizes and durations.
 //!
 //! The only place that gives environment variables a meaning; `command` passes the way to read them.
 
 pub mod headers;
+pub mod sign_in;
 pub mod values;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use http::header::AUTHORIZATION;
@@ -18,24 +21,38 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::bridge::Settings;
-use crate::cli::BridgeArgs;
+use crate::cli::{BridgeArgs, ConnectionArgs, SignInArgs};
 use crate::http::client::{self, is_loopback};
 use crate::limits::MAX_LOGGED_TEXT;
 use crate::secret::{Redactor, Secret, shown};
 
-/// A bridge, ready to be started.
+pub use crate::store::Places;
+
+/// The way to read an environment variable.
+pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A server, and how to connect and sign in to it.
 #[derive(Debug)]
-pub struct Config {
+pub struct Target {
     /// The endpoint, without user information.
     pub url: Url,
     /// Headers of every request.
     pub headers: HeaderMap,
     /// How to connect.
     pub connection: client::Settings,
-    /// How to relay.
-    pub bridge: Settings,
+    /// How to sign in.
+    pub sign_in: sign_in::SignIn,
     /// Knows every secret that was configured.
     pub redactor: Arc<Redactor>,
+}
+
+/// A bridge, ready to be started.
+#[derive(Debug)]
+pub struct Config {
+    /// The server.
+    pub target: Target,
+    /// How to relay.
+    pub bridge: Settings,
 }
 
 /// What is wrong with the configuration. The text names the flag or variable and never a secret.
@@ -47,6 +64,14 @@ pub enum ConfigError {
     /// A header.
     #[error("--header {0}")]
     Header(#[from] headers::HeaderError),
+    /// Something about signing in.
+    #[error("{flag}: {reason}")]
+    SignIn {
+        /// Which.
+        flag: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// A size or duration.
     #[error("{flag}: {reason}")]
     Value {
@@ -62,10 +87,30 @@ impl Config {
     ///
     /// # Errors
     /// The first thing that is wrong.
+    pub fn resolve(args: &BridgeArgs, env: Env<'_>) -> Result<Config, ConfigError> {
+        Ok(Config {
+            target: Target::resolve(&args.connection, &args.sign_in, env)?,
+            bridge: Settings {
+                max_message: values::size(&args.max_message_size)
+                    .map_err(|reason| ConfigError::Value { flag: "--max-message-size", reason })?,
+                drain_timeout: duration("--drain-timeout", &args.drain_timeout)?,
+                resume_timeout: duration("--resume-timeout", &args.resume_timeout)?,
+                initialize_deadline: duration("--initialize-deadline", &args.initialize_deadline)?,
+            },
+        })
+    }
+}
+
+impl Target {
+    /// Resolves the arguments against the environment.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
     pub fn resolve(
-        args: &BridgeArgs,
-        env: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Config, ConfigError> {
+        args: &ConnectionArgs,
+        sign_in: &SignInArgs,
+        env: Env<'_>,
+    ) -> Result<Target, ConfigError> {
         let typed = args.url.as_deref().unwrap_or_default();
         let mut secrets = Vec::new();
         let mut headers = headers::parse(&args.header, env, &mut secrets)?;
@@ -74,43 +119,59 @@ impl Config {
             headers.entry(AUTHORIZATION).or_insert(basic);
         }
         secrets.extend(url.query_pairs().map(|(_, value)| Secret::new(value.into_owned())));
-        let size = |flag, text: &str| {
-            values::size(text).map_err(|reason| ConfigError::Value { flag, reason })
-        };
-        let duration = |flag, text: &str| {
-            values::duration(text).map_err(|reason| ConfigError::Value { flag, reason })
-        };
-        // Elsewhere the library that finds the system's roots reads SSL_CERT_FILE by itself.
-        let reads_cert_file = cfg!(any(windows, target_vendor = "apple"));
-        let ambient = ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"];
-        let ambient = &ambient[usize::from(!reads_cert_file)..];
-        Ok(Config {
-            connection: client::Settings {
-                connect_timeout: duration("--connect-timeout", &args.connect_timeout)?,
-                ca_certs: args.ca_cert.clone(),
-                ambient_ca_certs: ambient
-                    .iter()
-                    .filter_map(|name| env(name))
-                    .filter(|v| !v.is_empty())
-                    .map(PathBuf::from)
-                    .collect(),
-                client_cert: args.client_cert.clone().map(|cert| {
-                    let key = args.client_key.clone().unwrap_or_else(|| cert.clone());
-                    (cert, key)
-                }),
-                ipv4: args.ipv4,
-                cookies: !args.no_cookies,
-            },
-            bridge: Settings {
-                max_message: size("--max-message-size", &args.max_message_size)?,
-                drain_timeout: duration("--drain-timeout", &args.drain_timeout)?,
-                resume_timeout: duration("--resume-timeout", &args.resume_timeout)?,
-            },
+        let configured = headers.contains_key(AUTHORIZATION);
+        let sign_in =
+            sign_in::resolve(sign_in, &url, args.allow_http, configured, env, &mut secrets)?;
+        Ok(Target {
+            connection: connection(args, env)?,
             url,
             headers,
+            sign_in,
             redactor: Arc::new(Redactor::new(secrets)),
         })
     }
+}
+
+/// How to connect.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn connection(args: &ConnectionArgs, env: Env<'_>) -> Result<client::Settings, ConfigError> {
+    // Elsewhere the library that finds the system's roots reads SSL_CERT_FILE by itself.
+    let reads_cert_file = cfg!(any(windows, target_vendor = "apple"));
+    let ambient = ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"];
+    let ambient = &ambient[usize::from(!reads_cert_file)..];
+    Ok(client::Settings {
+        connect_timeout: duration("--connect-timeout", &args.connect_timeout)?,
+        ca_certs: args.ca_cert.clone(),
+        ambient_ca_certs: ambient
+            .iter()
+            .filter_map(|name| env(name))
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+            .collect(),
+        client_cert: args.client_cert.clone().map(|cert| {
+            let key = args.client_key.clone().unwrap_or_else(|| cert.clone());
+            (cert, key)
+        }),
+        ipv4: args.ipv4,
+        cookies: !args.no_cookies,
+        public_only: false,
+    })
+}
+
+/// A server's URL as it is stored: without user information.
+///
+/// # Errors
+/// If it is no URL of a server.
+pub fn server_url(typed: &str, allow_http: bool) -> Result<Url, ConfigError> {
+    let mut url = parse_url(typed, allow_http)?;
+    take_user_info(&mut url, &mut Vec::new());
+    Ok(url)
+}
+
+fn duration(flag: &'static str, text: &str) -> Result<Duration, ConfigError> {
+    values::duration(text).map_err(|reason| ConfigError::Value { flag, reason })
 }
 
 fn parse_url(typed: &str, allow_http: bool) -> Result<Url, ConfigError> {
@@ -172,9 +233,10 @@ mod tests {
     use super::*;
     use crate::cli::Cli;
 
-    fn resolve(args: &[&str]) -> Result<Config, ConfigError> {
+    fn resolve(args: &[&str]) -> Result<Target, ConfigError> {
         let cli = Cli::parse_from([&["mcp-tether"], args].concat());
-        Config::resolve(&cli.bridge, &|name| (name == "TOKEN").then(|| "fake-token".into()))
+        let env = |name: &str| (name == "TOKEN").then(|| "fake-token".into());
+        Config::resolve(&cli.bridge, &env).map(|config| config.target)
     }
 
     #[test]

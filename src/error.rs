@@ -114,6 +114,8 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     /// Whether the request certainly never reached the server.
     pub unsent: bool,
+    /// Where a person can sign in.
+    pub sign_in_url: Option<String>,
 }
 
 impl std::error::Error for Failure {}
@@ -128,7 +130,15 @@ impl Failure {
     /// A failure that is not about an HTTP response.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Failure {
         let message = message.into();
-        Failure { kind, message, status: None, url: None, retry_after: None, unsent: false }
+        Failure {
+            kind,
+            message,
+            status: None,
+            url: None,
+            retry_after: None,
+            unsent: false,
+            sign_in_url: None,
+        }
     }
 
     /// The same failure with the server's address, as [`crate::secret::shown`] gives it.
@@ -155,7 +165,12 @@ impl Failure {
         if let Some(wait) = self.retry_after {
             data["retryAfter"] = json!(wait.as_secs());
         }
-        let message = truncate(&self.message, MAX_ERROR_MESSAGE);
+        let mut message = truncate(&self.message, MAX_ERROR_MESSAGE);
+        if let Some(url) = &self.sign_in_url {
+            data["signInUrl"] = json!(url);
+            // Many clients show the message and nothing else; a URL that is cut is worth nothing.
+            message = format!("{message}: {url}");
+        }
         member::error_response(id, self.kind.code(), &message, Some(&data))
     }
 }
@@ -165,6 +180,10 @@ impl Failure {
 pub enum ExitCode {
     /// 0: everything was answered.
     Success,
+    /// 3: authorization is needed or was refused.
+    Unauthorized,
+    /// 4: the server cannot be reached.
+    Unreachable,
     /// 1: the command line or configuration is wrong, or something unexpected failed.
     Usage,
     /// 6: the bridge ended while requests were unanswered by the server; they got an error of ours.
@@ -181,6 +200,8 @@ impl ExitCode {
         match self {
             ExitCode::Success => 0,
             ExitCode::Usage => 1,
+            ExitCode::Unauthorized => 3,
+            ExitCode::Unreachable => 4,
             ExitCode::Unanswered => 6,
             ExitCode::OutputClosed => 7,
             ExitCode::Signal(number) => 128 + number,

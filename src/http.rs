@@ -1,11 +1,13 @@
 //! The only door to the network: one client, its TLS, proxies, redirects and cookies.
 //!
+//! * [`addresses`]: which addresses are of the public internet.
 //! * [`client`]: building the client from [`Settings`].
 //! * [`redirect`]: which redirects are followed.
 //! * [`cookies`]: the server's cookies, bounded.
 //! * [`body`]: a request body that tells when it has been handed to a connection.
 //! * [`explain`]: errors of the layers below in words.
 
+pub mod addresses;
 pub mod body;
 pub mod client;
 pub mod cookies;

@@ -8,6 +8,7 @@
 //! * [`transport`]: carrying a message to a remote endpoint, and what comes back.
 //! * [`stdio`]: stdin and stdout.
 //! * [`auth`]: the right to send a request: OAuth. [`store`]: where it is kept.
+//! * [`cache`]: what can be found out again.
 //! * [`http`]: the only door to the network.
 //! * [`jsonrpc`]: messages as bytes with a head.
 //! * [`error`], [`limits`], [`secret`], [`logging`], [`platform`], [`random`]: what all of them need.
@@ -18,6 +19,7 @@
 
 pub mod auth;
 pub mod bridge;
+pub mod cache;
 pub mod cli;
 pub mod command;
 pub mod config;

@@ -173,6 +173,12 @@ pub const OAUTH_REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// Bytes of a metadata document or of an answer of an authorization server.
 pub const MAX_OAUTH_BODY: usize = 1 << 20;
 
+/// Finding the authorization server, all requests together.
+pub const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Hosts that connections are kept to while signing in; then all of them are forgotten.
+pub const MAX_OAUTH_CLIENTS: usize = 8;
+
 /// Authorization servers of one resource that are tried.
 pub const MAX_AUTHORIZATION_SERVERS: usize = 5;
 
@@ -205,6 +211,16 @@ pub const MAX_CALLBACK_HEAD: usize = 32 << 10;
 
 /// One connection to the callback listener, from its start to the end of the page.
 pub const CALLBACK_CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the browser waits for the page that says how the sign-in ended: the exchange of the code
+/// with a few attempts; the answer after this does not depend on it.
+pub const CALLBACK_PAGE_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// The pause after a connection that could not be accepted.
+pub const CALLBACK_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Characters of one text on a page in the browser.
+pub const MAX_PAGE_TEXT: usize = 500;
 
 /// Fallback ports for the callback beside the preferred one; then the system chooses.
 pub const CALLBACK_PORTS: u16 = 4;
@@ -239,3 +255,17 @@ pub const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often a lock, or the sign-in of another process, is looked at.
 pub const LOCK_POLL: Duration = Duration::from_millis(100);
+
+/// Tabs for one server within [`TAB_INTERVAL`] where each is for something else: another
+/// authorization server, or more scope.
+pub const MAX_TABS: u32 = 3;
+
+/// After a sign-in that failed, requests get the same error for this long, instead of each trying
+/// again.
+pub const SIGN_IN_PAUSE: Duration = Duration::from_secs(60);
+
+/// Attempts to read a record that another process is writing.
+pub const KEYRING_READS: usize = 3;
+
+/// Servers with a record that are listed.
+pub const MAX_STORED_SERVERS: usize = 10_000;

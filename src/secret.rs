@@ -96,6 +96,9 @@ impl Redactor {
             return;
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.recent.contains(&secret) {
+            return;
+        }
         if known.recent.len() == MAX_KNOWN {
             known.recent.pop_front();
         }

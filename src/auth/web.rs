@@ -1,6 +1,6 @@
 //! Requests to authorization servers and for metadata documents, within the rules that hold for all
 //! of them: https (or http on loopback), bounded, redirects within the origin, nothing of the MCP
-//! server's own headers.
+//! server's own headers, and nothing to private addresses on the word of a server on the internet.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use url::Url;
 
 use crate::error::{Failure, FailureKind};
+use crate::http::addresses::{NotPublic, leads_to_private, names_private};
 use crate::http::client::{Settings, is_loopback};
 use crate::http::{Http, Request};
-use crate::limits::{MAX_OAUTH_BODY, OAUTH_REQUEST_TIMEOUT};
+use crate::limits::{MAX_EXCERPT, MAX_OAUTH_BODY, MAX_OAUTH_CLIENTS, OAUTH_REQUEST_TIMEOUT};
 use crate::secret::{Redactor, shown};
 
 /// The door for everything that sign-in sends.
@@ -24,6 +26,9 @@ pub struct Web {
     server: Url,
     allow_http: bool,
     redactor: Arc<Redactor>,
+    /// Whether the MCP server itself is on a private network; found out when it matters.
+    private: OnceCell<bool>,
+    /// By origin.
     clients: Mutex<HashMap<String, Arc<Http>>>,
 }
 
@@ -50,6 +55,28 @@ impl Answer {
     pub fn is_transient(&self) -> bool {
         matches!(self.status.as_u16(), 408 | 425 | 429 | 500..)
     }
+
+    /// The failure that a transient answer from `url` means.
+    pub fn failure(&self, url: &Url, redactor: &Redactor) -> Failure {
+        let status = self.status.as_u16();
+        let kind = if matches!(status, 429 | 503) {
+            FailureKind::RateLimited
+        } else {
+            FailureKind::HttpStatus
+        };
+        let said = String::from_utf8_lossy(&self.body[..self.body.len().min(1024)]);
+        // A page is not worth quoting.
+        let said = if said.trim_start().starts_with('<') { "".into() } else { said };
+        let said = redactor.clean(&said, MAX_EXCERPT);
+        let said = if said.is_empty() { said } else { format!(" (\u{201c}{said}\u{201d})") };
+        let host = url.host_str().unwrap_or("the authorization server");
+        let text = format!("{host} answered HTTP {status}{said}; try again later");
+        let mut failure = Failure::new(kind, text).with_status(status).at(&shown(url));
+        let wait = self.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        failure.retry_after =
+            wait.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+        failure
+    }
 }
 
 impl Web {
@@ -61,7 +88,14 @@ impl Web {
         redactor: Arc<Redactor>,
     ) -> Web {
         let connection = Settings { cookies: false, ..connection.clone() };
-        Web { connection, server, allow_http, redactor, clients: Mutex::default() }
+        Web {
+            connection,
+            server,
+            allow_http,
+            redactor,
+            private: OnceCell::new(),
+            clients: Mutex::default(),
+        }
     }
 
     /// The MCP server's URL.
@@ -97,6 +131,21 @@ impl Web {
         }
     }
 
+    /// Checks a URL as [`Web::check`] does, and that its host is not named as one of a private
+    /// network, unless the MCP server is on one too.
+    ///
+    /// # Errors
+    /// A [`FailureKind::InvalidResponse`] that says what is wrong.
+    pub async fn admit(&self, text: &str) -> Result<Url, Failure> {
+        let url = self.check(text)?;
+        if names_private(&url) && !self.may_be_private(&url).await {
+            let host = url.host_str().unwrap_or_default();
+            let text = format!("{host} is not asked: {NotPublic}");
+            return Err(Failure::new(FailureKind::InvalidResponse, text).at(&shown(&url)));
+        }
+        Ok(url)
+    }
+
     /// Fetches a JSON document.
     ///
     /// # Errors
@@ -127,10 +176,10 @@ impl Web {
         mut headers: HeaderMap,
         body: Option<Bytes>,
     ) -> Result<Answer, Failure> {
-        self.check(url.as_str())?;
         headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         let exchange = async {
-            let http = self.client(url)?;
+            self.admit(url.as_str()).await?;
+            let http = self.client(url, self.may_be_private(url).await)?;
             let request = Request { method, url, headers, body, on_sent: None };
             let mut response = http.send(request).await?;
             let mut whole = BytesMut::new();
@@ -157,16 +206,30 @@ impl Web {
         })
     }
 
-    fn client(&self, url: &Url) -> Result<Arc<Http>, Failure> {
-        let origin = url.origin().ascii_serialization();
+    async fn may_be_private(&self, url: &Url) -> bool {
+        url.origin() == self.server.origin()
+            || *self.private.get_or_init(|| leads_to_private(&self.server)).await
+    }
+
+    fn client(&self, url: &Url, may_be_private: bool) -> Result<Arc<Http>, Failure> {
+        let origin = url.origin();
+        let name = origin.ascii_serialization();
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&origin) {
+        if let Some(client) = clients.get(&name) {
             return Ok(client.clone());
         }
-        let http = Http::new(&self.connection, url, self.redactor.clone())
+        let mut settings = Settings { public_only: !may_be_private, ..self.connection.clone() };
+        if origin != self.server.origin() {
+            // Who somebody is concerns the server that it was configured for.
+            settings.client_cert = None;
+        }
+        let http = Http::new(&settings, url, self.redactor.clone())
             .map_err(|error| Failure::new(FailureKind::Tls, error.to_string()))?;
         let http = Arc::new(http);
-        clients.insert(origin, http.clone());
+        if clients.len() >= MAX_OAUTH_CLIENTS {
+            clients.clear();
+        }
+        clients.insert(name, http.clone());
         Ok(http)
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Bridge;
+use super::access::Manner;
 use super::inbound::{CANCELLED, Context, cancelled_id};
 use super::order::Place;
 use super::session::{Snapshot, means_lost};
-use crate::error::{Failure, FailureKind};
+use crate::error::Failure;
 use crate::jsonrpc::{Kind, Message};
 use crate::limits::{
     BARRIER_TIMEOUT, DELIVERY_TIMEOUT, LISTEN_HEAD_START, RETRY_AFTER_MAX, TURN_TIMEOUT,
@@ -92,21 +93,16 @@ impl Bridge {
         snapshot: &Snapshot,
         place: &Place,
     ) -> Result<Reply, Failure> {
-        let post = self.endpoint.post(message.bytes().clone(), &snapshot.headers, None);
-        let post = timeout(DELIVERY_TIMEOUT, post);
+        let manner = Manner { limit: Some(DELIVERY_TIMEOUT), ..self.manner() };
+        let post = self.post(message.bytes().clone(), &snapshot.headers, None, manner);
         tokio::pin!(post);
-        let outcome = match timeout(BARRIER_TIMEOUT, &mut post).await {
+        match timeout(BARRIER_TIMEOUT, &mut post).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 place.left();
                 post.await
             }
-        };
-        outcome.unwrap_or_else(|_| {
-            let text =
-                format!("the server did not take it within {} s", DELIVERY_TIMEOUT.as_secs());
-            Err(Failure::new(FailureKind::Timeout, text).at(&self.endpoint.shown()))
-        })
+        }
     }
 
     /// The server has taken the message. Some servers say more than 202.

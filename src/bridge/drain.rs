@@ -6,6 +6,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Bridge;
 use super::router::{Reason, Stop, requests_in};
+use crate::auth::Credential;
 use crate::error::{ExitCode, Failure, FailureKind};
 use crate::limits::{DELETE_TIMEOUT, FLUSH_TIMEOUT, MAX_NOTIFICATIONS_IN_FLIGHT};
 use crate::platform::Signals;
@@ -22,6 +23,7 @@ pub(super) async fn end(
 ) -> ExitCode {
     tracing::debug!("ending: {:?}", stop.reason);
     lines.close();
+    bridge.access.give_up();
     match stop.reason {
         Reason::SecondSignal(signal) => return ExitCode::Signal(signal),
         Reason::OutputClosed => {
@@ -85,7 +87,11 @@ impl Bridge {
         if headers.session.is_none() {
             return;
         }
-        match timeout(DELETE_TIMEOUT, self.endpoint.delete(headers)).await {
+        let delete = async {
+            let credential = self.access.credential().await;
+            self.endpoint.delete(headers, credential.as_ref().map(Credential::header)).await
+        };
+        match timeout(DELETE_TIMEOUT, delete).await {
             Ok(Ok(reply)) => tracing::debug!("session ended: HTTP {}", reply.status().as_u16()),
             Ok(Err(failure)) => tracing::debug!("session not ended: {failure}"),
             Err(_) => tracing::debug!("session not ended: no answer"),

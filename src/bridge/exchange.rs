@@ -45,12 +45,22 @@ impl Bridge {
     /// Sees a request through. Whatever happens in here, a panic included, the caller fails the
     /// request afterwards if it is still open.
     pub(super) async fn exchange(self: &Arc<Self>, ticket: Ticket, message: Message, place: Place) {
-        place.turn().await;
+        if self.answer_ping(&ticket, &message).await {
+            return;
+        }
+        let opening = message.method() == Some("initialize");
+        tokio::select! {
+            () = place.turn() => {}
+            failure = self.unseen_sign_in(), if !opening => {
+                self.ledger.fail(&ticket, &failure).await;
+                return;
+            }
+        }
         let place = Arc::new(place);
         // Before it is sent: a session that is lost while it is on its way needs it as well.
         self.session.remember(&message);
         let work = async {
-            if message.method() == Some("initialize") {
+            if opening {
                 self.initialize(&ticket, &message, &place).await
             } else {
                 self.pursue(&ticket, &message, &place).await
@@ -82,15 +92,21 @@ impl Bridge {
             let bridge = self.clone();
             tokio::spawn(async move { bridge.end_session(&left).await });
         }
-        match timeout(INITIALIZE_TIMEOUT, self.pursue(ticket, message, place)).await {
-            Ok(failure) => failure,
-            Err(_) if !ticket.is_open() => None,
-            Err(_) => {
+        let deadline = Instant::now() + self.settings.initialize_deadline;
+        tokio::select! {
+            failure = self.pursue(ticket, message, place) => failure,
+            () = self.signing_in_since(deadline), if ticket.is_open() => {
+                self.answer_provisionally(ticket, message).await;
+                None
+            }
+            () = self.unanswered() => {
                 let text = format!(
                     "the server did not answer initialize within {} s; is this its MCP endpoint?",
                     INITIALIZE_TIMEOUT.as_secs()
                 );
-                Some(Failure::new(FailureKind::Timeout, text).at(&self.endpoint.shown()))
+                ticket.is_open().then(|| {
+                    Failure::new(FailureKind::Timeout, text).at(&self.endpoint.shown())
+                })
             }
         }
     }
@@ -108,13 +124,10 @@ impl Bridge {
             if !ticket.is_open() {
                 return None;
             }
-            let snapshot = self.session.current().await;
-            if snapshot.lost && !initialize {
-                if let Err(failure) = self.recover(&snapshot).await {
-                    return Some(failure);
-                }
-                continue;
-            }
+            let snapshot = match self.session_for(initialize).await {
+                Ok(snapshot) => snapshot,
+                Err(failure) => return Some(failure),
+            };
             let outcome = self.attempt(ticket, message, &snapshot, place, again.renewed).await;
             match outcome {
                 Outcome::Done => return None,
@@ -149,6 +162,27 @@ impl Bridge {
         }
     }
 
+    /// The session to send a request in, made anew if it is lost; but not for ever, where that
+    /// takes a sign-in which nobody can see.
+    async fn session_for(self: &Arc<Self>, initialize: bool) -> Result<Snapshot, Failure> {
+        if initialize {
+            return Ok(self.session.current().await);
+        }
+        let ready = async {
+            loop {
+                let snapshot = self.session.current().await;
+                if !snapshot.lost {
+                    return Ok(snapshot);
+                }
+                self.recover(&snapshot).await?;
+            }
+        };
+        tokio::select! {
+            snapshot = ready => snapshot,
+            failure = self.unseen_sign_in() => Err(failure),
+        }
+    }
+
     /// Sends a request once and follows its response to the end.
     async fn attempt(
         &self,
@@ -166,7 +200,7 @@ impl Bridge {
             OnSent::new(move || place.handed_over())
         };
         let reply = tokio::select! {
-            reply = self.endpoint.post(message.bytes().clone(), &headers, Some(on_sent)) => reply,
+            reply = self.post(message.bytes().clone(), &headers, Some(on_sent), self.manner()) => reply,
             () = lingered(ticket) => return Outcome::Done,
         };
         place.acknowledged();

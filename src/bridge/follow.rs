@@ -5,9 +5,10 @@ use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::Bridge;
+use super::access::Manner;
 use super::exchange::{Outcome, lingered};
 use super::inbound::Context;
 use super::ledger::Ticket;
@@ -117,17 +118,14 @@ impl Bridge {
             }
             state.attempts += 1;
             let patience = left.saturating_sub(pause).max(LAST_CHANCE);
+            let manner = Manner { limit: Some(patience), ..self.manner() };
             tokio::select! {
                 () = sleep(pause) => {}
                 () = ticket.closed() => return Reopened::Answered,
             }
             let reply = tokio::select! {
-                reply = timeout(patience, self.endpoint.get(headers, &state.cursor)) => reply,
+                reply = self.get(headers, &state.cursor, manner) => reply,
                 () = ticket.closed() => return Reopened::Answered,
-            };
-            let Ok(reply) = reply else {
-                state.backoff.fruitless();
-                continue;
             };
             match reply {
                 Ok(reply) if reply.status().is_success() && reply.content() == Content::Events => {
@@ -144,6 +142,9 @@ impl Bridge {
                     failure.message = format!(
                         "the response stream broke and the server refuses to resume it (HTTP {status}); the request may or may not have been carried out"
                     );
+                    return Reopened::GivenUp(failure);
+                }
+                Err(failure) if failure.kind == FailureKind::Unauthorized => {
                     return Reopened::GivenUp(failure);
                 }
                 Err(failure) => tracing::debug!("resuming: {failure}"),

@@ -244,6 +244,9 @@ impl Bridge {
         let session = opening.session.clone();
         self.learn_session(session.as_ref());
         let snapshot = self.session.establish(response, session);
+        if let Some(initialize) = self.session.initialize() {
+            self.access.remember(&initialize, response);
+        }
         let text = |path: &[&str]| {
             let text = member::lookup_string(response.bytes(), path).unwrap_or_else(|| "?".into());
             self.redactor.clean(&text, 60)

@@ -10,14 +10,19 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
 use super::Bridge;
+use super::access::Manner;
 use super::follow::is_passing;
 use super::inbound::Context;
 use super::session::{Snapshot, means_lost};
+use crate::auth::Asking;
 use crate::error::FailureKind;
 use crate::limits::STREAM_WORTHWHILE;
 use crate::random;
 use crate::transport::backoff::Backoff;
 use crate::transport::{Content, EventStream, Reply};
+
+/// The stream is our wish, not the client's: nobody is asked to sign in for it.
+const QUIET: Manner = Manner { limit: None, asking: Asking::Nobody };
 
 /// The one standalone stream of a bridge.
 #[derive(Debug)]
@@ -88,7 +93,7 @@ impl Bridge {
         let mut ever_open = false;
         let mut complaints = 0_u32;
         loop {
-            let get = self.endpoint.get(&snapshot.headers, &cursor);
+            let get = self.get(&snapshot.headers, &cursor, QUIET);
             let Some(reply) = unless(&mut stopped, get).await else { return };
             // Nobody may be waiting for the first answer any more.
             let _ = opened.take().map(|opened| opened.send(()));
@@ -121,6 +126,10 @@ impl Bridge {
                     backoff.fruitless();
                 }
                 Ok(reply) => return self.no_stream(reply, snapshot, ever_open).await,
+                Err(failure) if !ever_open && failure.kind == FailureKind::Unauthorized => {
+                    tracing::warn!("no messages from the server outside of requests: {failure}");
+                    return;
+                }
                 Err(failure) if !ever_open && is_final(failure.kind) => {
                     tracing::debug!("no standalone stream: {failure}");
                     return;

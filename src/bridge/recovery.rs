@@ -7,15 +7,20 @@
 
 use futures_util::{StreamExt as _, stream};
 use std::sync::Arc;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use super::Bridge;
+use super::access::Manner;
 use super::inbound::Context;
 use super::session::{Handshake, Since, Snapshot};
+use crate::auth::Asking;
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::{Kind, Message, member};
 use crate::limits::{LISTEN_HEAD_START, RECOVERY_STEP_TIMEOUT, REPEATED_AT_ONCE};
 use crate::transport::SessionHeaders;
+
+/// How each step is sent. Whoever waits for the new session has a limit of their own.
+const STEP: Manner = Manner { limit: Some(RECOVERY_STEP_TIMEOUT), asking: Asking::Anybody };
 
 impl Bridge {
     /// Makes a new session in the place of the one in `refused`, unless somebody has done so since.
@@ -35,15 +40,23 @@ impl Bridge {
             let handshake = self.session.attempt();
             match self.renew(&handshake).await {
                 Ok(snapshot) => {
-                    tracing::warn!(
-                        "the server had lost the session; a new one was made in {} ms",
-                        started.elapsed().as_millis()
-                    );
+                    let took = started.elapsed().as_millis();
+                    if handshake.provisional {
+                        tracing::info!("connected to the server, {took} ms after the client");
+                    } else {
+                        tracing::warn!(
+                            "the server had lost the session; a new one was made in {took} ms"
+                        );
+                    }
                     self.restore(&handshake, &snapshot).await;
                     (
                         handshake.list_changed,
                         self.ledger.server_requests_before(snapshot.generation),
                     )
+                }
+                Err(failure) if failure.kind == FailureKind::Unauthorized => {
+                    self.session.failed(&failure);
+                    return Err(failure);
                 }
                 Err(mut failure) => {
                     failure.kind = FailureKind::SessionLost;
@@ -83,6 +96,7 @@ impl Bridge {
             return Err(Failure::new(FailureKind::SessionLost, text).at(&self.endpoint.shown()));
         }
         self.learn_session(session.as_ref());
+        self.access.remember(initialize, &answer);
         Ok(self.session.establish(&answer, session))
     }
 
@@ -91,17 +105,12 @@ impl Bridge {
         let Some(initialized) = &handshake.initialized else {
             return;
         };
-        let sent = timeout(
-            RECOVERY_STEP_TIMEOUT,
-            self.endpoint.post(initialized.clone(), &snapshot.headers, None),
-        );
-        match sent.await {
-            Ok(Ok(reply)) if reply.status().is_success() => {
+        match self.post(initialized.clone(), &snapshot.headers, None, STEP).await {
+            Ok(reply) if reply.status().is_success() => {
                 let _ = timeout(LISTEN_HEAD_START, self.listen(snapshot.clone())).await;
             }
-            Ok(Ok(reply)) => tracing::debug!("initialized: HTTP {}", reply.status().as_u16()),
-            Ok(Err(failure)) => tracing::debug!("initialized: {failure}"),
-            Err(_) => tracing::debug!("initialized: no answer"),
+            Ok(reply) => tracing::debug!("initialized: HTTP {}", reply.status().as_u16()),
+            Err(failure) => tracing::debug!("initialized: {failure}"),
         }
         let state = handshake.log_level.iter().chain(handshake.subscriptions.values());
         let repeated = stream::iter(state).for_each_concurrent(REPEATED_AT_ONCE, async |request| {
@@ -122,12 +131,8 @@ impl Bridge {
         request: &Message,
         headers: &SessionHeaders,
     ) -> Result<(Message, Option<http::HeaderValue>), Failure> {
+        let reply = self.post(request.bytes().clone(), headers, None, STEP).await?;
         let end = Instant::now() + RECOVERY_STEP_TIMEOUT;
-        let post = self.endpoint.post(request.bytes().clone(), headers, None);
-        let reply = timeout_at(end, post).await.unwrap_or_else(|_| {
-            let text = format!("no answer within {} s", RECOVERY_STEP_TIMEOUT.as_secs());
-            Err(Failure::new(FailureKind::Timeout, text).at(&self.endpoint.shown()))
-        })?;
         if !reply.status().is_success() {
             return Err(reply.into_failure().await);
         }

@@ -49,6 +49,8 @@ pub struct Handshake {
     pub subscriptions: BTreeMap<String, Message>,
     /// The notifications that the server declared it may send when a list changes.
     pub list_changed: Vec<&'static str>,
+    /// The client has an answer to `initialize` that is not the server's.
+    pub provisional: bool,
 }
 
 /// The session at one moment.
@@ -123,17 +125,6 @@ impl Session {
     /// The server has answered `initialize` with `result` (the whole response) and, in the header
     /// section that came with it, `session`.
     pub fn establish(&self, response: &Message, session: Option<HeaderValue>) -> Snapshot {
-        let declared = |capability: &str| {
-            member::is_true(
-                response.bytes(),
-                &["result", "capabilities", capability, "listChanged"],
-            )
-        };
-        let list_changed = [
-            ("tools", "notifications/tools/list_changed"),
-            ("prompts", "notifications/prompts/list_changed"),
-            ("resources", "notifications/resources/list_changed"),
-        ];
         let version = member::lookup_string(response.bytes(), &["result", "protocolVersion"]);
         {
             let mut state = self.state();
@@ -143,13 +134,32 @@ impl Session {
                 session,
                 version: version.and_then(|version| HeaderValue::try_from(version).ok()),
             };
-            state.handshake.list_changed = list_changed
-                .into_iter()
-                .filter(|(name, _)| declared(name))
-                .map(|(_, method)| method)
-                .collect();
+            state.handshake.list_changed = list_changed(response);
+            state.handshake.provisional = false;
         }
         self.snapshot()
+    }
+
+    /// The client gets `response` as the answer to `initialize`, but there is no session yet: to be
+    /// made, as if it was lost, with `reason` for whoever cannot wait.
+    pub fn provisional(&self, response: &Message, reason: &Failure) -> Snapshot {
+        {
+            let mut state = self.state();
+            state.lost = Some(reason.clone());
+            state.handshake.list_changed = list_changed(response);
+            state.handshake.provisional = true;
+        }
+        self.snapshot()
+    }
+
+    /// Whether the client's session is still to be made.
+    pub fn is_provisional(&self) -> bool {
+        self.state().handshake.provisional
+    }
+
+    /// The client's `initialize` request.
+    pub fn initialize(&self) -> Option<Message> {
+        self.state().handshake.initialize.clone()
     }
 
     /// An attempt to make a new session begins.
@@ -193,6 +203,19 @@ impl Session {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The notifications about lists that an answer to `initialize` promises.
+fn list_changed(response: &Message) -> Vec<&'static str> {
+    let declared = |capability: &str| {
+        member::is_true(response.bytes(), &["result", "capabilities", capability, "listChanged"])
+    };
+    let all = [
+        ("tools", "notifications/tools/list_changed"),
+        ("prompts", "notifications/prompts/list_changed"),
+        ("resources", "notifications/resources/list_changed"),
+    ];
+    all.into_iter().filter(|(name, _)| declared(name)).map(|(_, method)| method).collect()
 }
 
 /// Whether a refusal with `status` and `body` of a request that carried a session id means that the

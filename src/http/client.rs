@@ -9,6 +9,7 @@ use std::time::Duration;
 use reqwest::{Certificate, ClientBuilder, Identity, redirect};
 use url::{Host, Url};
 
+use super::addresses::PublicOnly;
 use super::cookies::BoundedJar;
 use crate::limits::{
     IDLE_CONNECTION, IDLE_PLAIN_CONNECTION, KEEP_ALIVE, KEEP_ALIVE_ANSWER, MAX_IDLE_CONNECTIONS,
@@ -31,6 +32,8 @@ pub struct Settings {
     pub ipv4: bool,
     /// Keep cookies.
     pub cookies: bool,
+    /// Connect to names of public addresses only. Addresses in the URL itself are the caller's.
+    pub public_only: bool,
 }
 
 /// Why there can be no client.
@@ -96,6 +99,10 @@ pub(super) fn build(settings: &Settings, target: &Url) -> Result<reqwest::Client
     }
     if settings.ipv4 {
         builder = builder.local_address(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    }
+    if settings.public_only {
+        let host = target.host_str().unwrap_or_default().to_owned();
+        builder = builder.dns_resolver(Arc::new(PublicOnly { host }));
     }
     // What a proxy would reach as "localhost" is another machine.
     if is_loopback(target) {

@@ -5,6 +5,7 @@ use std::io;
 
 use url::Url;
 
+use super::addresses::NotPublic;
 use crate::error::{Failure, FailureKind};
 use crate::limits::MAX_ERROR_MESSAGE;
 use crate::secret::{Redactor, shown};
@@ -28,6 +29,8 @@ pub(super) fn connection(error: &reqwest::Error, url: &Url, redactor: &Redactor)
             FailureKind::Tls,
             format!("TLS with {host} failed: {cause}; for a private CA use --ca-cert FILE"),
         )
+    } else if let Some(reason) = find::<NotPublic>(error) {
+        (FailureKind::InvalidResponse, format!("{host} is not asked: {reason}"))
     } else if chain(error).contains("dns error") {
         (FailureKind::Dns, format!("cannot resolve {host}: {cause}; check the URL and the network"))
     } else if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {

@@ -28,8 +28,7 @@ impl Places {
     /// home.
     pub fn find(env: &dyn Fn(&str) -> Option<String>) -> Option<Places> {
         // Relative paths are invalid there (XDG Base Directory Specification, "Basics").
-        let absolute =
-            |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
         if let Some(home) = absolute("MCP_TETHER_HOME") {
             return Some(Places::below(&home));
         }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName,
+};
 use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
 
@@ -79,7 +81,7 @@ impl Endpoint {
         }
     }
 
-    /// Sends one message.
+    /// Sends one message. `authorization` takes the place of a configured `Authorization`.
     ///
     /// # Errors
     /// If no response came; every status is the caller's.
@@ -87,9 +89,10 @@ impl Endpoint {
         &self,
         message: Bytes,
         session: &SessionHeaders,
+        authorization: Option<&HeaderValue>,
         on_sent: Option<OnSent>,
     ) -> Result<Reply, Failure> {
-        let mut headers = self.headers(session);
+        let mut headers = self.headers(session, authorization);
         headers.insert(ACCEPT, self.accept_both.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.send(Method::POST, headers, Some(message), on_sent).await
@@ -103,8 +106,9 @@ impl Endpoint {
         &self,
         session: &SessionHeaders,
         last_event_id: &[u8],
+        authorization: Option<&HeaderValue>,
     ) -> Result<Reply, Failure> {
-        let mut headers = self.headers(session);
+        let mut headers = self.headers(session, authorization);
         headers.insert(ACCEPT, self.accept_events.clone());
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         // A compressing proxy would hold events back until it has enough of them.
@@ -121,8 +125,12 @@ impl Endpoint {
     ///
     /// # Errors
     /// If no response came; every status is the caller's.
-    pub async fn delete(&self, session: &SessionHeaders) -> Result<Reply, Failure> {
-        let mut headers = self.headers(session);
+    pub async fn delete(
+        &self,
+        session: &SessionHeaders,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Reply, Failure> {
+        let mut headers = self.headers(session, authorization);
         headers.insert(ACCEPT, self.accept_both.clone());
         self.send(Method::DELETE, headers, None, None).await
     }
@@ -132,8 +140,11 @@ impl Endpoint {
         crate::secret::shown(&self.url)
     }
 
-    fn headers(&self, session: &SessionHeaders) -> HeaderMap {
+    fn headers(&self, session: &SessionHeaders, authorization: Option<&HeaderValue>) -> HeaderMap {
         let mut headers = self.custom.clone();
+        if let Some(authorization) = authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
         if let Some(id) = &session.session {
             headers.insert(SESSION_ID, id.clone());
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
@@ -83,6 +83,11 @@ impl Reply {
             return None;
         }
         Some(id.clone())
+    }
+
+    /// The `WWW-Authenticate` fields (RFC 9110, section 11.6.1).
+    pub fn authenticate(&self) -> impl Iterator<Item = &[u8]> {
+        self.response.headers().get_all(WWW_AUTHENTICATE).iter().map(HeaderValue::as_bytes)
     }
 
     /// `Retry-After` in either form (RFC 9110, section 10.2.3).

@@ -12,16 +12,40 @@ mod faults;
 mod handshake;
 mod hostile;
 mod http;
+#[cfg(target_os = "linux")]
+mod keyring;
 mod listen;
 mod logging;
 mod memory;
 mod modules;
 mod ordering;
+#[cfg(unix)]
+mod provider_quirks;
 mod proxy;
 mod resume;
 mod retry_after;
 mod secrets;
 mod sessions;
+#[cfg(unix)]
+mod sign_in;
+#[cfg(unix)]
+mod sign_in_browser;
+#[cfg(unix)]
+mod sign_in_callback;
+#[cfg(unix)]
+mod sign_in_client;
+#[cfg(unix)]
+mod sign_in_commands;
+#[cfg(unix)]
+mod sign_in_discovery;
+#[cfg(unix)]
+mod sign_in_flow;
+#[cfg(unix)]
+mod sign_in_refresh;
+#[cfg(unix)]
+mod sign_in_secrets;
+#[cfg(unix)]
+mod sign_in_waiting;
 mod stdio;
 mod streams;
 mod tls;

@@ -5,11 +5,15 @@
 //! * [`server`]: [`Server`], a scripted HTTP server on a real socket that records what it receives.
 //! * [`reply`]: [`Reply`], how a request is answered, byte by byte if need be.
 //! * [`mcp`]: the well-behaved MCP server that answers whatever a test leaves unscripted.
+//! * [`oauth`]: [`Realm`], a protected server, its authorization server and a person with a browser.
+//! * [`browser`]: [`Browser`], what `BROWSER` points to, and plain HTTP for what it does.
 //! * [`tls`]: a certificate authority for the length of one test.
 
 pub mod bridge;
+pub mod browser;
 pub mod line;
 pub mod mcp;
+pub mod oauth;
 pub mod reply;
 pub mod server;
 pub mod tls;
@@ -18,7 +22,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 pub use bridge::Bridge;
+pub use browser::Page;
 pub use line::Line;
+pub use oauth::Realm;
 pub use reply::{Feed, Gate, Reply, event, event_id};
 pub use server::{Request, Server};
 

@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::mcp::Mcp;
+use super::oauth;
 use super::reply::{self, Content, Reply};
 use super::tls::Tls;
 use super::{DEADLINE, Gate, RUNTIME};
@@ -37,7 +38,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body, exactly.
     pub body: Bytes,
-    /// What it is for: the JSON-RPC method, `response` for an answer, else the HTTP method.
+    /// What it is for: an endpoint of sign-in ([`oauth::endpoint`]), the JSON-RPC method, `response`
+    /// for an answer, else the HTTP method.
     pub kind: String,
     /// JSON text of the id of a JSON-RPC request or response.
     pub id: Option<String>,
@@ -311,7 +313,11 @@ impl Shared {
         let Ok(body) = axum::body::to_bytes(Body::new(body), usize::MAX).await else {
             return Response::new(Body::empty());
         };
-        let (kind, id) = classify(&head.method, &body);
+        let endpoint = oauth::endpoint(head.uri.path());
+        let (kind, id) = match endpoint {
+            Some(endpoint) => (endpoint.to_owned(), None),
+            None => classify(&head.method, &body),
+        };
         if id.is_none() || kind == "response" {
             // What was sent before it may be on a connection that has yet to be accepted, for which
             // a busy machine needs a few turns. Requests that follow it are not sent meanwhile.
@@ -330,10 +336,15 @@ impl Shared {
             id,
         });
         self.log.lock().unwrap().push(request.clone());
-        self.mcp.observe(&request);
+        if endpoint.is_none() {
+            self.mcp.observe(&request);
+        }
         let reply = self.scripted(&request);
         self.arrived.notify_all();
-        let reply = reply.unwrap_or_else(|| self.mcp.answer(&request));
+        let reply = reply.unwrap_or_else(|| match endpoint {
+            Some(_) => Reply::status(404),
+            None => self.mcp.answer(&request),
+        });
         for step in &reply.first {
             reply::wait(step).await;
         }

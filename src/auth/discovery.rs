@@ -1,0 +1,334 @@
+//! From a challenge to an authorization server (2025-11-25, "Authorization Server Discovery").
+//!
+//! A 4xx, or an answer that is not the document, means that there is none at that place. A 5xx, 429
+//! or no answer means that nobody knows: if nothing is found elsewhere, then that is what is
+//! reported.
+
+use bytes::Bytes;
+use tokio::time::timeout;
+use url::{Origin, Url};
+
+use super::challenge::Challenge;
+use super::metadata::{
+    ResourceMetadata, ServerMetadata, canonical, covers, issuer_urls, resource_urls,
+};
+use super::web::Web;
+use crate::error::{Failure, FailureKind};
+use crate::limits::{DISCOVERY_TIMEOUT, MAX_AUTHORIZATION_SERVERS, MAX_EXCERPT};
+use crate::secret::shown;
+
+/// What discovery has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discovered {
+    /// The resource, byte for byte as its metadata has it; without metadata the canonical URI of the
+    /// MCP server.
+    pub resource: String,
+    /// The scopes that the resource's metadata names.
+    pub scopes: Option<Vec<String>>,
+    /// The authorization server.
+    pub metadata: ServerMetadata,
+    /// Whether there is protected resource metadata, or everything is as in revision 2025-03-26.
+    pub from_metadata: bool,
+}
+
+/// Why there is no authorization server to turn to.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum DiscoveryError {
+    /// Something could not be reached, or is in trouble: later it may work.
+    #[error("{0}")]
+    Transient(Failure),
+    /// The server has no metadata of any kind.
+    #[error(
+        "{host} asks for authorization, but offers no sign-in; if it wants a key or token, use --header"
+    )]
+    NotOffered {
+        /// The MCP server.
+        host: String,
+    },
+    /// The protected resource metadata is for something else.
+    #[error("{host} says that it is the resource {resource}, which is not {server}; check the URL")]
+    ResourceMismatch {
+        /// The MCP server.
+        host: String,
+        /// What its metadata says.
+        resource: String,
+        /// Its URL.
+        server: String,
+    },
+    /// The metadata is of another authorization server.
+    #[error(
+        "the metadata of {expected} is of another issuer, {found}; its operator has to correct it"
+    )]
+    IssuerMismatch {
+        /// Whose metadata it should be.
+        expected: String,
+        /// Whose it is.
+        found: String,
+    },
+    /// What was found cannot be used.
+    #[error("{host}: {reason}")]
+    Invalid {
+        /// Who it is about.
+        host: String,
+        /// What is wrong, and the next step.
+        reason: String,
+    },
+}
+
+/// Finds the authorization server of the MCP server that sent `challenge`, within
+/// [`DISCOVERY_TIMEOUT`].
+///
+/// # Errors
+/// See [`DiscoveryError`].
+pub async fn discover(web: &Web, challenge: &Challenge) -> Result<Discovered, DiscoveryError> {
+    timeout(DISCOVERY_TIMEOUT, find(web, challenge)).await.unwrap_or_else(|_| {
+        let seconds = DISCOVERY_TIMEOUT.as_secs();
+        let host = host(web.server());
+        let text = format!("finding the authorization server of {host} took over {seconds} s");
+        Err(DiscoveryError::Transient(Failure::new(FailureKind::Timeout, text)))
+    })
+}
+
+async fn find(web: &Web, challenge: &Challenge) -> Result<Discovered, DiscoveryError> {
+    let Some(resource) = resource_metadata(web, challenge).await? else {
+        return Ok(Discovered {
+            resource: canonical(web.server()),
+            scopes: None,
+            metadata: origin_metadata(web, challenge.bearer).await?,
+            from_metadata: false,
+        });
+    };
+    let metadata = if resource.authorization_servers.is_empty() {
+        // Before RFC 9728 the MCP server was its own.
+        origin_metadata(web, false).await?
+    } else {
+        first_usable(web, &resource.authorization_servers).await?
+    };
+    Ok(Discovered {
+        resource: resource.resource,
+        scopes: resource.scopes_supported,
+        metadata,
+        from_metadata: true,
+    })
+}
+
+/// The metadata of the authorization server with this issuer identifier.
+///
+/// # Errors
+/// See [`DiscoveryError`].
+pub async fn server_metadata(web: &Web, issuer: &str) -> Result<ServerMetadata, DiscoveryError> {
+    let url = web.check(issuer).map_err(|failure| invalid(web.server(), &failure.message))?;
+    let mut search = Search::new(web);
+    let found = search.metadata(&url, |found| found == issuer).await?;
+    found.ok_or_else(|| search.give_up().unwrap_or_else(|| invalid(&url, "it has no metadata")))
+}
+
+/// The protected resource metadata (RFC 9728): where the challenge says, else at the well-known
+/// places. Only one that covers the MCP server is used, and one that does not ends the search.
+async fn resource_metadata(
+    web: &Web,
+    challenge: &Challenge,
+) -> Result<Option<ResourceMetadata>, DiscoveryError> {
+    let server = web.server();
+    let mut search = Search::new(web);
+    let mut places = resource_urls(server);
+    match challenge.resource_metadata.as_deref().map(|hint| web.check(hint)) {
+        Some(Ok(hint)) => {
+            places.retain(|place| *place != hint);
+            places.insert(0, hint);
+        }
+        Some(Err(failure)) => search.refused(failure),
+        None => {}
+    }
+    for place in places {
+        let Some(document) = search.get(&place).await else { continue };
+        let Some(found) = ResourceMetadata::parse(&document) else { continue };
+        if !covers(&found.resource, server) {
+            return Err(DiscoveryError::ResourceMismatch {
+                host: host(server),
+                resource: web.redactor().clean(&found.resource, MAX_EXCERPT),
+                server: shown(server),
+            });
+        }
+        return Ok(Some(found));
+    }
+    // A place that was not acceptable is as good as none: the old ways may lead on.
+    search.transient.take().map_or(Ok(None), |failure| Err(DiscoveryError::Transient(failure)))
+}
+
+/// The first of several authorization servers whose metadata can be used.
+async fn first_usable(web: &Web, issuers: &[String]) -> Result<ServerMetadata, DiscoveryError> {
+    let (mut transient, mut other) = (None, None);
+    for issuer in issuers.iter().take(MAX_AUTHORIZATION_SERVERS) {
+        match server_metadata(web, issuer).await {
+            Ok(found) => return Ok(found),
+            Err(error) => {
+                tracing::debug!("an authorization server of {}: {error}", host(web.server()));
+                let kept = match error {
+                    DiscoveryError::Transient(_) => &mut transient,
+                    _ => &mut other,
+                };
+                kept.get_or_insert(error);
+            }
+        }
+    }
+    Err(transient.or(other).unwrap_or_else(|| not_offered(web)))
+}
+
+/// As in revision 2025-03-26 (section 2.3): the metadata at the origin of the MCP server, else, with
+/// `or_default`, the default endpoints there.
+///
+/// That revision has the defaults for every server that wants authorization; RFC 6750 (section 3)
+/// has such a server send a `Bearer` challenge. Without one they would be an invention.
+async fn origin_metadata(web: &Web, or_default: bool) -> Result<ServerMetadata, DiscoveryError> {
+    let defaults = ServerMetadata::default_of(web.server());
+    let mut search = Search::new(web);
+    let Ok(origin) = web.check(&defaults.issuer) else {
+        return Err(not_offered(web));
+    };
+    let same = |found: &str| found.strip_suffix('/').unwrap_or(found) == defaults.issuer;
+    if let Some(found) = search.metadata(&origin, same).await? {
+        return Ok(found);
+    }
+    match search.give_up() {
+        Some(error) => Err(error),
+        None if or_default => Ok(defaults),
+        None => Err(not_offered(web)),
+    }
+}
+
+/// What was learnt from places that have no document to offer.
+struct Search<'a> {
+    web: &'a Web,
+    /// The first that may have one later.
+    transient: Option<Failure>,
+    /// The first that must not be asked, or answers with something unacceptable.
+    refused: Option<Failure>,
+    /// Those that cannot be reached, each of which would take a whole time limit again.
+    unreachable: Vec<Origin>,
+}
+
+impl Search<'_> {
+    fn new(web: &Web) -> Search<'_> {
+        Search { web, transient: None, refused: None, unreachable: Vec::new() }
+    }
+
+    /// The body of a successful response.
+    async fn get(&mut self, url: &Url) -> Option<Bytes> {
+        if self.unreachable.contains(&url.origin()) {
+            return None;
+        }
+        let answer = match self.web.get(url).await {
+            Ok(answer) => answer,
+            Err(failure) => {
+                tracing::debug!("{}: {failure}", shown(url));
+                match failure.kind {
+                    FailureKind::Redirect
+                    | FailureKind::TooLarge
+                    | FailureKind::InvalidResponse => self.refused(failure),
+                    _ => {
+                        self.unreachable.push(url.origin());
+                        self.transient.get_or_insert(failure);
+                    }
+                }
+                return None;
+            }
+        };
+        tracing::debug!("{}: HTTP {}", shown(url), answer.status.as_u16());
+        if answer.is_transient() {
+            let status = answer.status.as_u16();
+            let text = format!("{} answers HTTP {status} when asked for its metadata", host(url));
+            let failure = Failure::new(FailureKind::HttpStatus, text);
+            self.transient.get_or_insert(failure.with_status(status).at(&shown(url)));
+        }
+        answer.status.is_success().then_some(answer.body)
+    }
+
+    /// Notes a place that must not be asked.
+    fn refused(&mut self, failure: Failure) {
+        self.refused.get_or_insert(failure);
+    }
+
+    /// The metadata at the well-known places of `base`, if its issuer is the right one and its
+    /// endpoints can be used.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, if there is a document and nothing better elsewhere.
+    async fn metadata(
+        &mut self,
+        base: &Url,
+        is_right: impl Fn(&str) -> bool,
+    ) -> Result<Option<ServerMetadata>, DiscoveryError> {
+        let mut wrong = None;
+        for place in issuer_urls(base) {
+            let Some(document) = self.get(&place).await else { continue };
+            let Some(found) = ServerMetadata::parse(&document) else { continue };
+            if !is_right(&found.issuer) {
+                wrong.get_or_insert(DiscoveryError::IssuerMismatch {
+                    expected: self.web.redactor().clean(base.as_str(), MAX_EXCERPT),
+                    found: self.web.redactor().clean(&found.issuer, MAX_EXCERPT),
+                });
+                continue;
+            }
+            match self.usable(base, found).await {
+                Ok(found) => return Ok(Some(found)),
+                Err(error) => wrong.get_or_insert(error),
+            };
+        }
+        match (wrong, self.transient.take()) {
+            (_, Some(failure)) => Err(DiscoveryError::Transient(failure)),
+            (Some(error), None) => Err(error),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Checks that what is needed is there and may be used. What can be done without is left out.
+    async fn usable(
+        &self,
+        base: &Url,
+        mut found: ServerMetadata,
+    ) -> Result<ServerMetadata, DiscoveryError> {
+        let needed = [
+            ("authorization_endpoint", &found.authorization_endpoint),
+            ("token_endpoint", &found.token_endpoint),
+        ];
+        for (name, endpoint) in needed {
+            let Some(endpoint) = endpoint else {
+                return Err(invalid(base, &format!("its metadata has no {name}")));
+            };
+            if let Err(failure) = self.web.admit(endpoint).await {
+                return Err(invalid(base, &format!("its {name}: {failure}")));
+            }
+        }
+        for endpoint in [&mut found.registration_endpoint, &mut found.revocation_endpoint] {
+            if let Some(text) = endpoint
+                && let Err(failure) = self.web.admit(text).await
+            {
+                tracing::warn!("an endpoint of {} is not used: {failure}", host(base));
+                *endpoint = None;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Why nothing was found, if that has another reason than that there is nothing.
+    fn give_up(&mut self) -> Option<DiscoveryError> {
+        let refused = self.refused.take()?;
+        Some(DiscoveryError::Invalid { host: host(self.web.server()), reason: refused.message })
+    }
+}
+
+fn not_offered(web: &Web) -> DiscoveryError {
+    DiscoveryError::NotOffered { host: host(web.server()) }
+}
+
+fn invalid(about: &Url, reason: &str) -> DiscoveryError {
+    DiscoveryError::Invalid { host: host(about), reason: reason.to_owned() }
+}
+
+fn host(url: &Url) -> String {
+    url.host_str().unwrap_or("the server").to_owned()
+}
+
+#[cfg(test)]
+mod tests;

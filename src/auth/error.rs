@@ -1,0 +1,157 @@
+//! Why there is no right to send a request.
+
+use std::sync::Arc;
+
+use super::authorization_response::ResponseError;
+use super::callback::CallbackError;
+use super::discovery::DiscoveryError;
+use super::registration::RegistrationError;
+use super::token::TokenError;
+use crate::error::{Failure, FailureKind};
+use crate::store::StoreError;
+
+/// Why there is no right to send a request: a sentence with the host and the next step.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AuthError {
+    /// A credential of the person's own.
+    #[error(
+        "the configured Authorization header was refused by {host}; check it, or use --oauth to sign in"
+    )]
+    ConfiguredRefused {
+        /// The MCP server.
+        host: String,
+    },
+    /// A browser would be needed.
+    #[error(
+        "{host} asks for authorization and nothing valid is stored; run: mcp-tether login {server}"
+    )]
+    NeedsLogin {
+        /// The MCP server.
+        host: String,
+        /// Its URL, as it may be shown.
+        server: String,
+    },
+    /// More scope would be needed, and no browser may be opened.
+    #[error(
+        "{host} asks for the scope \u{201c}{scope}\u{201d}, which the stored sign-in lacks; run: mcp-tether login {server} --scope \"{scope}\""
+    )]
+    MissingScope {
+        /// The MCP server.
+        host: String,
+        /// Its URL, as it may be shown.
+        server: String,
+        /// Everything that would have to be asked for.
+        scope: String,
+    },
+    /// What has just been obtained does not help.
+    #[error(
+        "{host} refuses the access token that was just obtained for it{said}; its authorization server or --scope, --resource may not fit"
+    )]
+    StillRefused {
+        /// The MCP server.
+        host: String,
+        /// What it says.
+        said: String,
+    },
+    /// Somebody has to sign in, and knows of it only from here.
+    #[error("sign in to {host} and try again; open")]
+    SignInNeeded {
+        /// The MCP server.
+        host: String,
+        /// Where.
+        url: String,
+    },
+    /// Nobody signed in in time.
+    #[error(
+        "nobody signed in to {host} within {seconds} s (--auth-timeout); try again, or run: mcp-tether login {server}"
+    )]
+    TimedOut {
+        /// The MCP server.
+        host: String,
+        /// Its URL, as it may be shown.
+        server: String,
+        /// The limit.
+        seconds: u64,
+    },
+    /// The bridge ends, and the sign-in with it.
+    #[error("the bridge ended before anybody signed in to {host}; run: mcp-tether login {server}")]
+    Ending {
+        /// The MCP server.
+        host: String,
+        /// Its URL, as it may be shown.
+        server: String,
+    },
+    /// There is nowhere to keep anything.
+    #[error("signing in needs a folder to keep credentials in; set HOME or MCP_TETHER_HOME")]
+    NoHome,
+    /// The authorization server cannot be used.
+    #[error("{0}")]
+    Unusable(String),
+    /// The authorization server was not found.
+    #[error(transparent)]
+    Discovery(Arc<DiscoveryError>),
+    /// Registering as a client.
+    #[error(transparent)]
+    Registration(Arc<RegistrationError>),
+    /// What came back from the browser.
+    #[error(transparent)]
+    Response(Arc<ResponseError>),
+    /// The token endpoint.
+    #[error(transparent)]
+    Token(Arc<TokenError>),
+    /// The callback listener.
+    #[error(transparent)]
+    Callback(Arc<CallbackError>),
+    /// The credential store.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+}
+
+impl AuthError {
+    /// Whether the reason will pass: nothing was refused, something could not be reached.
+    pub fn transient(&self) -> Option<&Failure> {
+        match self {
+            AuthError::Discovery(error) => match &**error {
+                DiscoveryError::Transient(failure) => Some(failure),
+                _ => None,
+            },
+            AuthError::Token(error) => match &**error {
+                TokenError::Transient(failure) => Some(failure),
+                _ => None,
+            },
+            AuthError::Registration(error) => match &**error {
+                RegistrationError::Transient(failure) => Some(failure),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The failure of a request that could not be sent for this reason, at the server `shown`.
+    pub fn failure(&self, shown: &str) -> Failure {
+        if let Some(failure) = self.transient() {
+            let mut failure = failure.clone();
+            failure.message = format!("signing in is not possible now: {}", failure.message);
+            return failure;
+        }
+        let mut failure = Failure::new(FailureKind::Unauthorized, self.to_string()).at(shown);
+        failure.unsent = true;
+        if let AuthError::SignInNeeded { url, .. } = self {
+            failure.sign_in_url = Some(url.clone());
+        }
+        failure
+    }
+}
+
+macro_rules! from {
+    ($($source:ident => $variant:ident),*) => {$(
+        impl From<$source> for AuthError {
+            fn from(error: $source) -> AuthError {
+                AuthError::$variant(Arc::new(error))
+            }
+        }
+    )*};
+}
+
+from!(DiscoveryError => Discovery, RegistrationError => Registration, ResponseError => Response,
+    TokenError => Token, CallbackError => Callback, StoreError => Store);

@@ -1,0 +1,124 @@
+//! Parameters that people and providers add to requests (pure).
+
+use url::Url;
+
+/// Which request a parameter is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// The authorization request (`--auth-param`).
+    Authorization,
+    /// Requests to the token endpoint (`--token-param`).
+    Token,
+}
+
+/// Why a parameter is refused. The text does not show its value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParameterError {
+    /// There is no `=` in it, or nothing before it.
+    #[error("a parameter looks like name=value")]
+    Shape,
+    /// It is the flow's own.
+    #[error("{name} is set by the sign-in itself{}", instead(.name))]
+    Owned {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// What the flow decides; a second value would at best be ignored.
+const OWNED: [&str; 16] = [
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "redirect_uri",
+    "response_type",
+    "response_mode",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "code",
+    "code_verifier",
+    "grant_type",
+    "refresh_token",
+    "scope",
+    "resource",
+];
+
+fn instead(name: &str) -> &'static str {
+    match name {
+        "client_id" => "; use --client-id",
+        "client_secret" => "; use --client-secret",
+        "redirect_uri" => "; use --callback-url",
+        "scope" => "; use --scope",
+        "resource" => "; use --resource",
+        _ => "",
+    }
+}
+
+/// Reads `name=value` pairs.
+///
+/// # Errors
+/// The first that is none, or that the flow owns.
+pub fn parse(texts: &[String], _: Request) -> Result<Vec<(String, String)>, ParameterError> {
+    let pair = |text: &String| {
+        let (name, value) = text.split_once('=').ok_or(ParameterError::Shape)?;
+        let name = name.trim();
+        if name.is_empty() {
+            return Err(ParameterError::Shape);
+        }
+        if OWNED.contains(&name.to_ascii_lowercase().as_str()) {
+            return Err(ParameterError::Owned { name: name.to_ascii_lowercase() });
+        }
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    texts.iter().map(pair).collect()
+}
+
+/// What is added to an authorization request to `endpoint`: what the person gave, and what the
+/// provider needs beyond the standard. Google issues a refresh token only if asked in its own way.
+pub fn for_provider(endpoint: &Url, given: &[(String, String)]) -> Vec<(String, String)> {
+    let mut all = given.to_vec();
+    if endpoint.host_str() == Some("accounts.google.com") {
+        for (name, value) in [("access_type", "offline"), ("prompt", "consent")] {
+            if !all.iter().any(|(given, _)| given == name) {
+                all.push((name.to_owned(), value.to_owned()));
+            }
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs() {
+        let parse = |text: &str| parse(&[text.to_owned()], Request::Authorization);
+        assert_eq!(parse("audience=a=b"), Ok(vec![("audience".into(), "a=b".into())]));
+        assert_eq!(parse("empty="), Ok(vec![("empty".into(), String::new())]));
+        for wrong in ["audience", "=x", ""] {
+            assert_eq!(parse(wrong), Err(ParameterError::Shape));
+        }
+        for owned in OWNED {
+            let error = parse(&format!("{owned}=fake-value")).unwrap_err().to_string();
+            assert!(error.contains(owned) && !error.contains("fake-value"), "{error}");
+        }
+        assert!(parse("Scope=x").unwrap_err().to_string().contains("--scope"));
+    }
+
+    #[test]
+    fn google_is_asked_for_a_refresh_token() {
+        let google = Url::parse("https://accounts.google.com/o/oauth2/v2/auth").unwrap();
+        let given = [("prompt".to_owned(), "select_account".to_owned())];
+        let all = for_provider(&google, &given);
+        let value = |name: &str| all.iter().find(|(n, _)| n == name).unwrap().1.clone();
+        assert_eq!(
+            (value("access_type"), value("prompt")),
+            ("offline".into(), "select_account".into())
+        );
+        let other = Url::parse("https://accounts.google.com.example/auth").unwrap();
+        assert_eq!(for_provider(&other, &given), given);
+    }
+}

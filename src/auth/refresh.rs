@@ -1,0 +1,161 @@
+//! Refreshing: one at a time on this machine (RFC 6749, section 6; OAuth 2.1, section 4.3).
+//!
+//! Refresh tokens may be good for one use. Under the lock of the record its newest state is read;
+//! if another process has refreshed meanwhile, its token is used and nothing is sent.
+
+use tokio::time::sleep;
+
+use super::authorizer::Authorizer;
+use super::error::AuthError;
+use super::held::{is_expired, now};
+use super::token::{self, TokenError, Tokens};
+use crate::limits::{BACKOFF_FIRST, LOCK_POLL, REFRESH_ATTEMPTS, RETRY_AFTER_MAX};
+use crate::secret::Secret;
+use crate::store::{Lock, RecordKey, Stamp, TokenRecord};
+
+/// Replaces `old`, which this process holds, by a newer record.
+///
+/// # Errors
+/// [`TokenError::is_invalid_grant`]: the refresh token is dead, and the record is gone. Everything
+/// transient leaves it as it is.
+pub(super) async fn refresh(auth: &Authorizer, old: &TokenRecord) -> Result<(), AuthError> {
+    let outcome = locked_refresh(auth, old).await;
+    if outcome.as_ref().is_err_and(|error| error.transient().is_some()) {
+        auth.held().refresh_failed();
+    }
+    outcome
+}
+
+async fn locked_refresh(auth: &Authorizer, old: &TokenRecord) -> Result<(), AuthError> {
+    let store = auth.store()?;
+    let key = RecordKey::new(&old.resource, &old.issuer, &old.client.client_id, &old.profile);
+    let (server, profile) = auth.name();
+    let lock = loop {
+        let stamp = store.stamp(server, profile);
+        if auth.held().stamp.as_ref() != Some(&stamp) && newer(auth, &key, old).await?.is_none() {
+            return Ok(());
+        }
+        tokio::select! {
+            lock = store.lock(&key) => break lock?,
+            () = changed(auth, &stamp) => {}
+        }
+    };
+    let Some(current) = newer(auth, &key, old).await? else { return Ok(()) };
+    let Some(refresh_token) = &current.refresh_token else {
+        return Err(AuthError::NeedsLogin { host: auth.host(), server: auth.shown() });
+    };
+    match patiently(auth, &current, refresh_token).await {
+        Ok(tokens) => {
+            let record = renewed(&current, tokens);
+            // Used even if it cannot be kept: the old one is spent.
+            auth.hold(record.clone());
+            store.write_token(lock, &record).await?;
+            auth.held().stamp = Some(store.stamp(server, profile));
+            tracing::debug!("the access token was refreshed");
+            Ok(())
+        }
+        Err(error) => {
+            if error.is_invalid_grant() || error.is_invalid_client() {
+                forget(auth, lock, &current, &error).await?;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// Takes over the record in the store, if it is not the one that this process has found wanting.
+/// Returns it otherwise, as it is now.
+async fn newer(
+    auth: &Authorizer,
+    key: &RecordKey,
+    old: &TokenRecord,
+) -> Result<Option<TokenRecord>, AuthError> {
+    let store = auth.store()?;
+    let (server, profile) = auth.name();
+    let stamp = store.stamp(server, profile);
+    let Some(current) = store.token(key).await? else {
+        // Another process found the refresh token dead, or somebody logged out.
+        auth.held().drop_record();
+        return Err(AuthError::NeedsLogin { host: auth.host(), server: auth.shown() });
+    };
+    auth.held().stamp = Some(stamp);
+    if current.access_token != old.access_token && !is_expired(&current, now()) {
+        auth.hold(current);
+        return Ok(None);
+    }
+    Ok(Some(current))
+}
+
+/// Returns when another process has written.
+async fn changed(auth: &Authorizer, stamp: &Stamp) {
+    let (server, profile) = auth.name();
+    while auth.store.as_ref().is_some_and(|store| store.stamp(server, profile) == *stamp) {
+        sleep(LOCK_POLL).await;
+    }
+}
+
+/// Sends the refresh token; again, a few times, where that fails for a passing reason.
+async fn patiently(
+    auth: &Authorizer,
+    record: &TokenRecord,
+    refresh_token: &Secret,
+) -> Result<Tokens, TokenError> {
+    let mut pause = BACKOFF_FIRST / 2;
+    let mut attempt = 1;
+    loop {
+        let answer = token::refresh(
+            &auth.web,
+            &record.client,
+            &record.token_endpoint,
+            refresh_token,
+            record.requested_scope.as_deref(),
+            record.resource_parameter.as_deref(),
+            &auth.settings.token_params,
+        );
+        match answer.await {
+            Err(TokenError::Transient(failure)) if attempt < REFRESH_ATTEMPTS => {
+                tracing::debug!("refreshing: {failure}");
+                let wait = failure.retry_after.unwrap_or(pause);
+                if wait > RETRY_AFTER_MAX {
+                    return Err(TokenError::Transient(failure));
+                }
+                sleep(wait).await;
+            }
+            outcome => return outcome,
+        }
+        attempt += 1;
+        pause *= 2;
+    }
+}
+
+/// The record after a refresh: what the answer leaves out stays.
+fn renewed(old: &TokenRecord, tokens: Tokens) -> TokenRecord {
+    let obtained_at = now();
+    TokenRecord {
+        access_token: tokens.access_token,
+        refresh_token: tokens.refresh_token.or_else(|| old.refresh_token.clone()),
+        id_token: tokens.id_token.or_else(|| old.id_token.clone()),
+        scope: tokens.scope.or_else(|| old.scope.clone()),
+        obtained_at,
+        expires_at: tokens.expires_in.map(|seconds| obtained_at.saturating_add(seconds)),
+        ..old.clone()
+    }
+}
+
+/// The refresh token, or the client, is dead. The record goes, the registration stays unless it is
+/// what was refused.
+async fn forget(
+    auth: &Authorizer,
+    lock: Lock,
+    record: &TokenRecord,
+    error: &TokenError,
+) -> Result<(), AuthError> {
+    let store = auth.store()?;
+    tracing::debug!("the stored sign-in is no longer valid: {error}");
+    if error.is_invalid_client() && record.client.registered {
+        store.remove_client(&super::client_key(&record.client, &record.profile)).await?;
+    }
+    store.remove_token(lock).await?;
+    auth.held().drop_record();
+    Ok(())
+}

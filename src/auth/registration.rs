@@ -1,0 +1,134 @@
+//! Becoming known to an authorization server: dynamic client registration (RFC 7591).
+
+use bytes::Bytes;
+use http::HeaderMap;
+use serde_json::{Map, Value, json};
+
+use super::client::{host, preferred_method};
+use super::metadata::ServerMetadata;
+use super::web::{Answer, Web};
+use crate::error::Failure;
+use crate::limits::{MAX_EXCERPT, MAX_LOGGED_TEXT};
+use crate::secret::Secret;
+use crate::store::record::VERSION;
+use crate::store::{ClientAuth, ClientRecord};
+
+/// Why there is no registration.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RegistrationError {
+    /// It may succeed later.
+    #[error("{0}")]
+    Transient(Failure),
+    /// It was refused.
+    #[error(
+        "client registration refused (HTTP {status}{said}) by {host}; it may admit approved clients only: register one there with the redirect URI {redirect_uri} and use --client-id"
+    )]
+    Refused {
+        /// The authorization server.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it said, with a colon before it.
+        said: String,
+        /// What to register.
+        redirect_uri: String,
+    },
+    /// What it answered is no registration.
+    #[error(
+        "{host} answered the client registration with {what}; use --client-id with a client that is registered there"
+    )]
+    Invalid {
+        /// The authorization server.
+        host: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+/// Registers a native application with one redirect URI.
+///
+/// # Errors
+/// See [`RegistrationError`].
+pub async fn register(
+    web: &Web,
+    metadata: &ServerMetadata,
+    redirect_uri: &str,
+    name: &str,
+    scope: Option<&str>,
+) -> Result<ClientRecord, RegistrationError> {
+    let host = host(metadata);
+    let invalid = |what| RegistrationError::Invalid { host: host.clone(), what };
+    let endpoint = metadata.registration_endpoint.as_deref().unwrap_or_default();
+    let endpoint = web.check(endpoint).map_err(RegistrationError::Transient)?;
+    let method = preferred_method(metadata);
+    let mut request = json!({
+        "client_name": name,
+        "redirect_uris": [redirect_uri],
+        "application_type": "native",
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": method,
+    });
+    if let Some(scope) = scope {
+        request["scope"] = scope.into();
+    }
+    let body = Bytes::from(request.to_string());
+    let answer = web
+        .post(&endpoint, "application/json", HeaderMap::new(), body)
+        .await
+        .map_err(RegistrationError::Transient)?;
+    if answer.is_transient() {
+        let failure = answer.failure(&endpoint, web.redactor());
+        return Err(RegistrationError::Transient(failure));
+    }
+    if !answer.status.is_success() {
+        return Err(RegistrationError::Refused {
+            host,
+            status: answer.status.as_u16(),
+            said: said(&answer, web),
+            redirect_uri: redirect_uri.to_owned(),
+        });
+    }
+    let members: Map<String, Value> =
+        serde_json::from_slice(&answer.body).map_err(|_| invalid("something that is no JSON"))?;
+    let text = |name: &str| members.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
+    let client_id = text("client_id").ok_or_else(|| invalid("no client_id"))?.to_owned();
+    let client_secret = text("client_secret").map(|secret| Secret::new(secret.to_owned()));
+    if let Some(secret) = &client_secret {
+        web.redactor().learn(secret.clone());
+    }
+    // What the server says counts; where it says nothing, what was asked for.
+    let auth = match (text("token_endpoint_auth_method").unwrap_or(method), &client_secret) {
+        (_, None) | ("none", _) => ClientAuth::None,
+        ("client_secret_post", _) => ClientAuth::ClientSecretPost,
+        _ => ClientAuth::ClientSecretBasic,
+    };
+    let expires_at = members.get("client_secret_expires_at").and_then(Value::as_u64);
+    Ok(ClientRecord {
+        version: VERSION,
+        issuer: metadata.issuer.clone(),
+        client_id,
+        secret_expires_at: expires_at.filter(|at| *at != 0 && client_secret.is_some()),
+        client_secret,
+        auth,
+        redirect_uri: redirect_uri.to_owned(),
+        registered: true,
+        other: Map::new(),
+    })
+}
+
+/// What a refusal says: a JSON error, or the beginning of a text.
+fn said(answer: &Answer, web: &Web) -> String {
+    let text = match serde_json::from_slice::<Value>(&answer.body) {
+        Ok(value) => ["error_description", "error", "message"]
+            .iter()
+            .filter_map(|name| value[name].as_str())
+            .collect::<Vec<_>>()
+            .join(", "),
+        Err(_) => String::from_utf8_lossy(&answer.body[..answer.body.len().min(1024)]).into_owned(),
+    };
+    // A page is not worth quoting.
+    let text = if text.trim_start().starts_with('<') { String::new() } else { text };
+    let text = web.redactor().clean(&text, MAX_EXCERPT.min(MAX_LOGGED_TEXT));
+    if text.is_empty() { text } else { format!(": {text}") }
+}

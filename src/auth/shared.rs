@@ -1,0 +1,195 @@
+//! One sign-in for everybody who waits for it in this process.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::authorizer::Authorizer;
+use super::challenge::Challenge;
+use super::discovery::Discovered;
+use super::error::AuthError;
+use super::held::{is_expired, now};
+use super::settings::Mode;
+use crate::limits::{REFRESH_PAUSE, SIGN_IN_PAUSE};
+use crate::secret::Secret;
+use crate::store::TokenRecord;
+
+/// What a sign-in has to bring.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Want {
+    /// What the server asked for.
+    pub challenge: Challenge,
+    /// The access token that will not do.
+    pub refused: Option<Secret>,
+    /// For more scope: all that has to be asked for.
+    pub scope: Option<String>,
+    /// What discovery has found, if it was done.
+    pub discovered: Option<Discovered>,
+    /// A person has asked for it and is there.
+    pub by_hand: bool,
+}
+
+/// The sign-in of this process.
+#[derive(Clone, Debug)]
+pub enum Login {
+    /// There was none.
+    Idle,
+    /// It is being prepared.
+    Preparing,
+    /// A person has to act.
+    Waiting {
+        /// The authorization URL.
+        url: String,
+        /// Whether a browser shows it, as far as we know.
+        opened: bool,
+    },
+    /// It is done.
+    Done,
+    /// It failed.
+    Failed {
+        /// When.
+        at: Instant,
+        /// Why.
+        error: AuthError,
+    },
+}
+
+/// How long nothing is tried again.
+fn pause_after(error: &AuthError) -> Duration {
+    if error.transient().is_some() { REFRESH_PAUSE } else { SIGN_IN_PAUSE }
+}
+
+impl Login {
+    /// Whether somebody may wait for it.
+    pub fn is_running(&self) -> bool {
+        matches!(self, Login::Preparing | Login::Waiting { .. })
+    }
+
+    /// Where a person has to go who cannot know of it otherwise.
+    pub fn unseen_url(&self) -> Option<&str> {
+        match self {
+            Login::Waiting { url, opened: false } => Some(url),
+            _ => None,
+        }
+    }
+}
+
+impl Authorizer {
+    /// Waits for a sign-in; begins one if there is none.
+    pub(super) async fn join(
+        self: &Arc<Self>,
+        want: Want,
+        patience: Option<Duration>,
+    ) -> Result<(), AuthError> {
+        let mut login = self.login.subscribe();
+        self.begin(want)?;
+        let start = Instant::now();
+        loop {
+            let state = login.borrow_and_update().clone();
+            match state {
+                Login::Done => return Ok(()),
+                Login::Failed { error, .. } => return Err(error),
+                _ => {}
+            }
+            let url = state.unseen_url().map(str::to_owned);
+            let limit = url.zip(patience);
+            tokio::select! {
+                changed = login.changed() => if changed.is_err() {
+                    return Err(AuthError::Ending { host: self.host(), server: self.shown() });
+                },
+                url = async {
+                    match limit {
+                        Some((url, patience)) => {
+                            sleep_until(start + patience).await;
+                            url
+                        }
+                        None => std::future::pending().await,
+                    }
+                } => return Err(AuthError::SignInNeeded { host: self.host(), url }),
+            }
+        }
+    }
+
+    /// Begins a sign-in unless one is under way, or one has failed just now.
+    fn begin(self: &Arc<Self>, want: Want) -> Result<(), AuthError> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*self.login.borrow() {
+            Login::Failed { at, error } if at.elapsed() < pause_after(error) => {
+                return Err(error.clone());
+            }
+            state if state.is_running() => return Ok(()),
+            _ => {}
+        }
+        self.login.send_replace(Login::Preparing);
+        let auth = self.clone();
+        let task = tokio::spawn(async move {
+            let outcome = auth.sign_in(&want).await;
+            if let Err(error) = &outcome {
+                tracing::warn!("{error}");
+            }
+            auth.login.send_replace(match outcome {
+                Ok(()) => Login::Done,
+                Err(error) => Login::Failed { at: Instant::now(), error },
+            });
+        });
+        *running = Some(task.abort_handle());
+        Ok(())
+    }
+
+    /// A sign-in that a person asked for (`mcp-tether login`).
+    ///
+    /// # Errors
+    /// Why it came to nothing.
+    pub async fn sign_in_by_hand(&self, challenge: &Challenge) -> Result<(), AuthError> {
+        let want = Want { challenge: challenge.clone(), by_hand: true, ..Want::default() };
+        self.sign_in(&want).await
+    }
+
+    /// Reads what is stored for this server, once.
+    pub(super) async fn load(&self) {
+        if self.held().loaded {
+            return;
+        }
+        self.held().loaded = true;
+        if matches!(self.settings.mode, Mode::Interactive | Mode::Stored)
+            && let Err(error) = self.adopt(&Want::default()).await
+        {
+            tracing::warn!("{error}");
+        }
+    }
+
+    /// Takes over the record in the store, if it is what is wanted: not the token that was refused,
+    /// and good for something.
+    pub(super) async fn adopt(&self, want: &Want) -> Result<bool, AuthError> {
+        let store = self.store()?;
+        let (server, profile) = self.name();
+        let stamp = store.stamp(server, profile);
+        let Some(entry) = store.entry(server, profile)? else { return Ok(false) };
+        let Some(record) = store.token(&entry.key).await? else { return Ok(false) };
+        self.held().stamp = Some(stamp);
+        if !self.fits(&record, want) {
+            return Ok(false);
+        }
+        self.hold(record);
+        Ok(true)
+    }
+
+    fn fits(&self, record: &TokenRecord, want: &Want) -> bool {
+        let given = self.settings.identity.given.as_ref();
+        let same_client = given.is_none_or(|(id, _)| *id == record.client.client_id);
+        let asked = record.requested_scope.as_deref();
+        let granted = record.scope.as_deref();
+        let has = |scopes: Option<&str>| {
+            let wanted: Vec<&str> = scopes.unwrap_or_default().split_ascii_whitespace().collect();
+            [asked, granted].into_iter().flatten().any(|had| {
+                wanted.iter().all(|scope| had.split_ascii_whitespace().any(|has| has == *scope))
+            }) || wanted.is_empty()
+        };
+        same_client
+            && has(self.settings.scope.as_deref())
+            && has(want.scope.as_deref())
+            && want.refused.as_ref() != Some(&record.access_token)
+            && (record.refresh_token.is_some() || !is_expired(record, now()))
+    }
+}

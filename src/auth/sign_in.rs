@@ -1,0 +1,333 @@
+//! Signing in with the browser: who leads, who follows, and what happens to the answer.
+//!
+//! On one machine one process leads: it holds the login lock, listens, and has opened the tab. The
+//! others watch the store. If the leader dies the next one takes the lock, and with it the sign-in
+//! under way: same redirect URI, same `state`, same tab.
+
+use tokio::time::{Instant, sleep, timeout_at};
+use url::Url;
+
+use super::authorization_response::{self, Parameters};
+use super::authorizer::Authorizer;
+use super::browser::Opened;
+use super::callback::Received;
+use super::error::AuthError;
+use super::flow::Flow;
+use super::held::now;
+use super::page::{self, Page};
+use super::shared::{Login, Want};
+use super::token::{self, Exchange, TokenError, Tokens};
+use crate::limits::{LOCK_POLL, MAX_TABS, TAB_INTERVAL};
+use crate::secret::Secret;
+use crate::store::{LoginLock, RecordKey, Tab, TokenRecord};
+
+/// What ends the wait for the browser.
+enum Event {
+    /// The browser came back.
+    Received(Box<Received>),
+    /// Somebody else has signed in.
+    Adopted,
+}
+
+/// What an answer of the browser has led to.
+enum Outcome {
+    Tokens(Tokens),
+    /// Ask once more, in the same tab, without `resource` or as a new client.
+    Again,
+}
+
+impl Authorizer {
+    /// Signs in, or waits for another process to do so.
+    pub(super) async fn sign_in(&self, want: &Want) -> Result<(), AuthError> {
+        let deadline = Instant::now() + self.settings.auth_timeout;
+        let store = self.store()?;
+        let (server, profile) = self.name();
+        let lock = if want.by_hand {
+            // Without the lock another process is waiting for a tab of its own; it will see what
+            // comes of this one.
+            store.try_lock_login(server, profile)?
+        } else {
+            match timeout_at(deadline, self.lead(want)).await.map_err(|_| self.timed_out())?? {
+                Some(lock) => Some(lock),
+                None => return Ok(()),
+            }
+        };
+        let resumed = match &lock {
+            Some(lock) if !want.by_hand => Flow::resume(self, lock).await,
+            _ => None,
+        };
+        let mut flow = match resumed {
+            Some(flow) => flow,
+            None => Flow::begin(self, want).await?,
+        };
+        let tab = self.announce(&flow, lock.as_ref(), want.by_hand).await?;
+        let outcome = self.conclude(&mut flow, lock.as_ref(), want, deadline).await;
+        if let Some(lock) = &lock {
+            // What is left would only lead the next process astray; but a tab was opened.
+            store.remove_login(lock).await?;
+            store.write_tab(lock, &tab)?;
+        }
+        outcome
+    }
+
+    /// Takes the login lock; `None` if meanwhile another process has brought what is wanted.
+    async fn lead(&self, want: &Want) -> Result<Option<LoginLock>, AuthError> {
+        let store = self.store()?;
+        let (server, profile) = self.name();
+        let mut seen = self.held().stamp.clone();
+        loop {
+            let lock = store.try_lock_login(server, profile)?;
+            let stamp = store.stamp(server, profile);
+            if seen.as_ref() != Some(&stamp) {
+                seen = Some(stamp);
+                if self.adopt(want).await? {
+                    return Ok(None);
+                }
+            }
+            if let Some(lock) = lock {
+                return Ok(Some(lock));
+            }
+            if let Some(tab) = store.tab(server, profile) {
+                self.waiting(&tab.url, tab.opened);
+            }
+            sleep(LOCK_POLL).await;
+        }
+    }
+
+    /// Opens the browser, if that is allowed, and says where to go in any case.
+    async fn announce(
+        &self,
+        flow: &Flow,
+        lock: Option<&LoginLock>,
+        by_hand: bool,
+    ) -> Result<Tab, AuthError> {
+        let store = self.store()?;
+        let (server, profile) = self.name();
+        let before = store.tab(server, profile);
+        let recent =
+            before.filter(|tab| now().saturating_sub(tab.opened_at) < TAB_INTERVAL.as_secs());
+        // It goes on in the tab of a process that has died.
+        let shown = recent.as_ref().is_some_and(|tab| tab.opened && tab.url == flow.url.as_str());
+        let may_open = !shown
+            && (by_hand
+                || recent.as_ref().is_none_or(|tab| {
+                    !tab.opened || (tab.count < MAX_TABS && is_for_something_else(tab, &flow.url))
+                }));
+        if let Some(lock) = lock {
+            store.write_login(lock, &flow.record()).await?;
+        }
+        let mut opened = shown;
+        if may_open {
+            match flow.open(self) {
+                Opened::Yes => opened = true,
+                Opened::No(reason) => tracing::info!("no browser was opened: {reason}"),
+            }
+        } else if !shown {
+            tracing::info!("no browser was opened: one was a short while ago");
+        }
+        tracing::info!("to sign in to {} open this URL: {}", self.host(), flow.url);
+        self.waiting(flow.url.as_str(), opened);
+        let url = flow.url.to_string();
+        let tab = match recent {
+            Some(tab) if shown || !may_open => Tab { url, ..tab },
+            Some(tab) => Tab { opened_at: now(), opened, url, count: tab.count + 1 },
+            None => Tab { opened_at: now(), opened, url, count: 1 },
+        };
+        if let Some(lock) = lock {
+            store.write_tab(lock, &tab)?;
+        }
+        Ok(tab)
+    }
+
+    fn waiting(&self, url: &str, opened: bool) {
+        self.login.send_if_modified(|login| {
+            let same = matches!(login, Login::Waiting { url: old, opened: was } if old == url && *was == opened);
+            if !same {
+                *login = Login::Waiting { url: url.to_owned(), opened };
+            }
+            !same
+        });
+    }
+
+    /// Waits for the browser until there is a token.
+    async fn conclude(
+        &self,
+        flow: &mut Flow,
+        lock: Option<&LoginLock>,
+        want: &Want,
+        deadline: Instant,
+    ) -> Result<(), AuthError> {
+        loop {
+            let received = match timeout_at(deadline, self.event(flow, want)).await {
+                Ok(Ok(Event::Received(received))) => *received,
+                Ok(Ok(Event::Adopted)) => return Ok(()),
+                Ok(Err(error)) => return Err(error),
+                Err(_) => {
+                    // It may be that the authorization server no longer knows the client, and
+                    // could only tell the browser.
+                    flow.forget_client(self).await?;
+                    return Err(self.timed_out());
+                }
+            };
+            if let (Some(lock), Ok(store)) = (lock, self.store()) {
+                // The tab has done its work: if this process dies now, another may open one.
+                store.remove_login(lock).await?;
+                store.remove_tab(lock)?;
+            }
+            match self.redeem(flow, &received).await {
+                Ok(Outcome::Tokens(tokens)) => {
+                    return match self.keep(flow, tokens).await {
+                        Ok(()) => {
+                            received
+                                .succeed(&Page::signed_in(&page::host(&self.settings.server)))
+                                .await;
+                            tracing::info!("signed in to {}", self.host());
+                            Ok(())
+                        }
+                        Err(error) => {
+                            received.fail(&self.failure_page(&error)).await;
+                            Err(error)
+                        }
+                    };
+                }
+                Ok(Outcome::Again) => {
+                    flow.again(self).await?;
+                    if let (Some(lock), Ok(store)) = (lock, self.store()) {
+                        store.write_login(lock, &flow.record()).await?;
+                    }
+                    self.waiting(flow.url.as_str(), true);
+                    received.redirect(&flow.url).await;
+                }
+                Err(error) => {
+                    received.fail(&self.failure_page(&error)).await;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn failure_page(&self, error: &AuthError) -> Page {
+        let next = format!(
+            "You can close this tab. To try again, run this in a terminal: mcp-tether login {}",
+            self.shown()
+        );
+        Page::failed(&page::host(&self.settings.server), &error.to_string(), &next)
+    }
+
+    fn timed_out(&self) -> AuthError {
+        AuthError::TimedOut {
+            host: self.host(),
+            server: self.shown(),
+            seconds: self.settings.auth_timeout.as_secs(),
+        }
+    }
+
+    async fn event(&self, flow: &mut Flow, want: &Want) -> Result<Event, AuthError> {
+        let store = self.store()?;
+        let (server, profile) = self.name();
+        let mut seen = self.held().stamp.clone();
+        let state = flow.state.clone();
+        let response = flow.listener.response(&state);
+        tokio::pin!(response);
+        loop {
+            tokio::select! {
+                received = &mut response => return Ok(Event::Received(Box::new(received))),
+                () = sleep(LOCK_POLL) => {
+                    let stamp = store.stamp(server, profile);
+                    if seen.as_ref() != Some(&stamp) && !want.by_hand {
+                        seen = Some(stamp);
+                        if self.adopt(want).await? {
+                            return Ok(Event::Adopted);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Exchanges the code that the browser brought, if it brought one.
+    async fn redeem(&self, flow: &mut Flow, received: &Received) -> Result<Outcome, AuthError> {
+        let response = &received.response;
+        let response = Parameters {
+            code: response.code.as_ref(),
+            iss: response.iss.as_deref(),
+            error: response.error.as_deref(),
+            error_description: response.error_description.as_deref(),
+        };
+        let code = match authorization_response::check(response, &flow.metadata, &self.redactor) {
+            Ok(code) => code,
+            Err(error) if error.rejects_resource() && flow.drop_resource(self).await => {
+                return Ok(Outcome::Again);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match self.exchange(flow, &code).await {
+            Ok(tokens) => Ok(Outcome::Tokens(tokens)),
+            Err(error) if error.rejects_resource() && flow.drop_resource(self).await => {
+                match self.exchange(flow, &code).await {
+                    Ok(tokens) => Ok(Outcome::Tokens(tokens)),
+                    // The code was spent by the first try.
+                    Err(error) if error.is_invalid_grant() => Ok(Outcome::Again),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Err(error) if error.is_invalid_client() && flow.drop_client(self).await? => {
+                Ok(Outcome::Again)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn exchange(&self, flow: &Flow, code: &Secret) -> Result<Tokens, TokenError> {
+        let with = Exchange {
+            verifier: &flow.verifier,
+            redirect_uri: flow.listener.redirect_uri(),
+            resource: flow.resource_parameter.as_deref(),
+            params: &self.settings.token_params,
+        };
+        token::exchange(&self.web, &flow.client, &flow.token_endpoint, code, with).await
+    }
+
+    /// Stores what was obtained, and uses it.
+    async fn keep(&self, flow: &Flow, tokens: Tokens) -> Result<(), AuthError> {
+        let store = self.store()?;
+        let (server, profile) = self.name();
+        let obtained_at = now();
+        let record = TokenRecord {
+            version: crate::store::record::VERSION,
+            server: server.to_owned(),
+            profile: profile.to_owned(),
+            resource: flow.resource.clone(),
+            resource_parameter: flow.resource_parameter.clone(),
+            issuer: flow.metadata.issuer.clone(),
+            client: flow.client.clone(),
+            token_endpoint: flow.token_endpoint.clone(),
+            revocation_endpoint: flow.metadata.revocation_endpoint.clone(),
+            requested_scope: flow.scope.clone(),
+            scope: tokens.scope.or_else(|| flow.scope.clone()),
+            access_token: tokens.access_token,
+            refresh_token: tokens.refresh_token,
+            id_token: tokens.id_token,
+            obtained_at,
+            expires_at: tokens.expires_in.map(|seconds| obtained_at.saturating_add(seconds)),
+            other: serde_json::Map::new(),
+        };
+        let key =
+            RecordKey::new(&record.resource, &record.issuer, &record.client.client_id, profile);
+        let lock = store.lock(&key).await?;
+        store.write_token(lock, &record).await?;
+        self.held().stamp = Some(store.stamp(server, profile));
+        self.hold(record);
+        Ok(())
+    }
+}
+
+/// Whether a sign-in goes to another place or asks for another scope than the last tab did.
+fn is_for_something_else(tab: &Tab, url: &Url) -> bool {
+    let Ok(last) = Url::parse(&tab.url) else { return false };
+    let scope = |url: &Url| {
+        url.query_pairs().find(|(name, _)| name == "scope").map(|(_, value)| value.into_owned())
+    };
+    let place = |url: &Url| (url.origin(), url.path().to_owned());
+    place(&last) != place(url) || scope(&last) != scope(url)
+}

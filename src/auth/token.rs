@@ -1,0 +1,196 @@
+//! The token endpoint: exchanging a code, refreshing, and revoking (RFC 6749, sections 4.1.3 and 6;
+//! RFC 7009).
+//!
+//! The oauth2 crate writes the requests and reads the answers; [`answer`](super::token_answer)
+//! makes what real servers send into what it expects.
+
+use std::borrow::Cow;
+
+use oauth2::{
+    AccessToken, AuthorizationCode, PkceCodeVerifier, RedirectUrl, RefreshToken, RevocationUrl,
+    Scope, StandardRevocableToken,
+};
+
+use super::token_answer;
+use super::token_endpoint::{Door, Endpoint, Purpose};
+use super::web::Web;
+use crate::error::Failure;
+use crate::secret::Secret;
+use crate::store::ClientRecord;
+
+/// What a token endpoint has granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// The access token.
+    pub access_token: Secret,
+    /// The refresh token, where there is a new one.
+    pub refresh_token: Option<Secret>,
+    /// The id token.
+    pub id_token: Option<Secret>,
+    /// How long the access token lives, in seconds.
+    pub expires_in: Option<u64>,
+    /// The scope, where it is not what was asked for.
+    pub scope: Option<String>,
+}
+
+/// Why a token endpoint granted nothing. The texts hold no secret.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum TokenError {
+    /// It may do so later: no connection, 429, 5xx, `temporarily_unavailable`.
+    #[error("{0}")]
+    Transient(Failure),
+    /// It refused (RFC 6749, section 5.2).
+    #[error("{host} refused: {code}{}", described(.description))]
+    Refused {
+        /// Which authorization server.
+        host: String,
+        /// `error`.
+        code: String,
+        /// `error_description`, or what else it said.
+        description: String,
+    },
+    /// What it answered is no token response.
+    #[error("{host} sent no usable answer: {reason}; the authorization server has to be looked at")]
+    Invalid {
+        /// Which authorization server.
+        host: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+fn described(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" (\u{201c}{text}\u{201d})") }
+}
+
+impl TokenError {
+    /// The grant itself is dead: a code that was used, a refresh token that was revoked.
+    pub fn is_invalid_grant(&self) -> bool {
+        self.is(&["invalid_grant", "bad_refresh_token", "bad_verification_code"])
+    }
+
+    /// The authorization server does not know the client, or no longer.
+    pub fn is_invalid_client(&self) -> bool {
+        self.is(&["invalid_client", "unauthorized_client", "incorrect_client_credentials"])
+    }
+
+    /// It is the `resource` parameter that is not liked (RFC 8707, section 2, and Entra).
+    pub fn rejects_resource(&self) -> bool {
+        matches!(self, TokenError::Refused { code, description, .. }
+            if token_answer::rejects_resource(code, description))
+    }
+
+    fn is(&self, codes: &[&str]) -> bool {
+        matches!(self, TokenError::Refused { code, .. } if codes.contains(&code.as_str()))
+    }
+}
+
+/// The parameters of a code exchange beside the code.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange<'a> {
+    /// The PKCE verifier.
+    pub verifier: &'a Secret,
+    /// The redirect URI of the authorization request.
+    pub redirect_uri: &'a str,
+    /// `resource` (RFC 8707).
+    pub resource: Option<&'a str>,
+    /// What the person adds.
+    pub params: &'a [(String, String)],
+}
+
+/// Exchanges a code for tokens.
+///
+/// # Errors
+/// See [`TokenError`].
+pub async fn exchange(
+    web: &Web,
+    client: &ClientRecord,
+    token_endpoint: &str,
+    code: &Secret,
+    with: Exchange<'_>,
+) -> Result<Tokens, TokenError> {
+    let endpoint = Endpoint::new(web, client, token_endpoint)?;
+    web.redactor().learn(code.clone());
+    web.redactor().learn(with.verifier.clone());
+    let redirect_uri = RedirectUrl::new(with.redirect_uri.to_owned())
+        .map_err(|error| endpoint.invalid(format!("redirect URI: {error}")))?;
+    let oauth = endpoint.client(client)?;
+    let mut request = oauth
+        .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
+        .set_pkce_verifier(PkceCodeVerifier::new(with.verifier.expose().to_owned()))
+        .set_redirect_uri(Cow::Owned(redirect_uri));
+    for (name, value) in extra(with.resource, with.params) {
+        request = request.add_extra_param(name, value);
+    }
+    let answer = request.request_async(&Door(&endpoint, Purpose::Tokens)).await;
+    endpoint.tokens(answer)
+}
+
+/// Refreshes. `scope`, `resource` and the way of authenticating are those of the exchange.
+///
+/// # Errors
+/// See [`TokenError`].
+pub async fn refresh(
+    web: &Web,
+    client: &ClientRecord,
+    token_endpoint: &str,
+    refresh_token: &Secret,
+    scope: Option<&str>,
+    resource: Option<&str>,
+    params: &[(String, String)],
+) -> Result<Tokens, TokenError> {
+    let endpoint = Endpoint::new(web, client, token_endpoint)?;
+    web.redactor().learn(refresh_token.clone());
+    let token = RefreshToken::new(refresh_token.expose().to_owned());
+    let oauth = endpoint.client(client)?;
+    let mut request = oauth.exchange_refresh_token(&token);
+    for scope in scope.unwrap_or_default().split_ascii_whitespace() {
+        request = request.add_scope(Scope::new(scope.to_owned()));
+    }
+    for (name, value) in extra(resource, params) {
+        request = request.add_extra_param(name, value);
+    }
+    let answer = request.request_async(&Door(&endpoint, Purpose::Tokens)).await;
+    endpoint.tokens(answer)
+}
+
+/// Revokes a token. `hint` is `access_token` or `refresh_token`.
+///
+/// # Errors
+/// See [`TokenError`].
+pub async fn revoke(
+    web: &Web,
+    client: &ClientRecord,
+    revocation_endpoint: &str,
+    token: &Secret,
+    hint: &str,
+) -> Result<(), TokenError> {
+    let endpoint = Endpoint::new(web, client, revocation_endpoint)?;
+    web.redactor().learn(token.clone());
+    // The crate wants https. Where to send it is not its business, and what is http was accepted by
+    // `Web::check`, on loopback or on purpose.
+    let mut url = endpoint.url.clone();
+    let _ = url.set_scheme("https");
+    let url = RevocationUrl::from_url(url);
+    let oauth = endpoint.client(client)?.set_revocation_url(url);
+    let value = token.expose().to_owned();
+    let revocable = match hint {
+        "refresh_token" => StandardRevocableToken::from(RefreshToken::new(value)),
+        _ => StandardRevocableToken::from(AccessToken::new(value)),
+    };
+    let request =
+        oauth.revoke_token(revocable).map_err(|error| endpoint.invalid(error.to_string()))?;
+    match request.request_async(&Door(&endpoint, Purpose::Revocation)).await {
+        Ok(()) => Ok(()),
+        Err(error) => Err(endpoint.error(error)),
+    }
+}
+
+/// `resource` and what the person adds.
+fn extra<'a>(
+    resource: Option<&'a str>,
+    params: &'a [(String, String)],
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let given = params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    resource.map(|resource| ("resource", resource)).into_iter().chain(given)
+}

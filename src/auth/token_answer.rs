@@ -1,0 +1,182 @@
+//! What real token endpoints answer, made into what the specification says (pure): errors under
+//! HTTP 200, form-encoded bodies, numbers as strings, `null` members.
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+use url::form_urlencoded;
+
+/// The body is neither JSON nor a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("neither JSON nor a form")]
+pub struct Unreadable;
+
+/// The answer as RFC 6749 writes it: 200 with the members of section 5.1, or 400 with those of 5.2.
+///
+/// # Errors
+/// If nothing in it can be read.
+pub fn normalise(
+    status: u16,
+    form: bool,
+    body: &[u8],
+) -> Result<(StatusCode, Vec<u8>), Unreadable> {
+    let members = members(form, body).ok_or(Unreadable)?;
+    let text = |name: &str| string(&members, name);
+    if let Some(error) = text("error").or_else(|| nested_error(&members)) {
+        let description = text("error_description").or_else(|| text("message"));
+        let body = json!({ "error": error, "error_description": description });
+        return Ok((StatusCode::BAD_REQUEST, body.to_string().into_bytes()));
+    }
+    if !(200..300).contains(&status) {
+        return Err(Unreadable);
+    }
+    let mut out = Map::new();
+    for name in ["access_token", "refresh_token", "id_token"] {
+        if let Some(value) = text(name) {
+            out.insert(name.to_owned(), value.into());
+        }
+    }
+    let token_type = text("token_type").unwrap_or_else(|| "bearer".into());
+    out.insert("token_type".into(), token_type.to_ascii_lowercase().into());
+    if let Some(seconds) = members.get("expires_in").and_then(seconds) {
+        out.insert("expires_in".into(), seconds.into());
+    }
+    let scope = match members.get("scope") {
+        Some(Value::Array(scopes)) => {
+            let scopes: Vec<&str> = scopes.iter().filter_map(Value::as_str).collect();
+            Some(scopes.join(" "))
+        }
+        _ => text("scope"),
+    };
+    if let Some(scope) = scope.filter(|scope| !scope.trim().is_empty()) {
+        out.insert("scope".into(), scope.into());
+    }
+    Ok((StatusCode::OK, Value::Object(out).to_string().into_bytes()))
+}
+
+/// Whether an error says that it will pass (RFC 6749, section 4.1.2.1, which token endpoints use as
+/// well).
+pub fn is_transient(body: &[u8]) -> bool {
+    let error = members(false, body).and_then(|members| string(&members, "error"));
+    matches!(error.as_deref(), Some("temporarily_unavailable" | "server_error" | "slow_down"))
+}
+
+/// Whether an error is about the `resource` parameter: `invalid_target` (RFC 8707, section 2), or
+/// what Entra says in its place.
+pub fn rejects_resource(code: &str, description: &str) -> bool {
+    code == "invalid_target"
+        || description.contains("AADSTS901002")
+        || description.contains("AADSTS9010010")
+}
+
+fn members(form: bool, body: &[u8]) -> Option<Map<String, Value>> {
+    if let Ok(Value::Object(members)) = serde_json::from_slice(body) {
+        return Some(members);
+    }
+    let text = std::str::from_utf8(body).ok()?.trim();
+    let looks_like_form = text.starts_with("access_token=") || text.starts_with("error=");
+    if !form && !looks_like_form {
+        return None;
+    }
+    let pairs = form_urlencoded::parse(text.as_bytes());
+    Some(pairs.map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect())
+}
+
+fn string(members: &Map<String, Value>, name: &str) -> Option<String> {
+    members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// `{"error": {"code": …, "message": …}}`, which some gateways say.
+fn nested_error(members: &Map<String, Value>) -> Option<String> {
+    let error = members.get("error")?.as_object()?;
+    string(error, "code").or_else(|| string(error, "message")).or_else(|| string(error, "type"))
+}
+
+/// A number of seconds, as a number or a string. What is no time ahead tells nothing.
+fn seconds(value: &Value) -> Option<u64> {
+    let seconds = match value {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    // 2^53: beyond it f64 skips numbers.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // the range is checked
+    (0.0..=9_007_199_254_740_992.0).contains(&seconds).then_some(seconds as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(status: u16, body: &str) -> (u16, Value) {
+        let (status, body) = normalise(status, false, body.as_bytes()).unwrap();
+        (status.as_u16(), serde_json::from_slice(&body).unwrap())
+    }
+
+    #[test]
+    fn answers_of_real_servers() {
+        let plain = json!({"access_token": "fake-a", "token_type": "bearer"});
+        for (body, more) in [
+            (r#"{"access_token":"fake-a","token_type":"Bearer"}"#, json!({})),
+            (r#"{"access_token":"fake-a"}"#, json!({})),
+            (
+                r#"{"access_token":"fake-a","token_type":"BEARER","expires_in":"3600"}"#,
+                json!({"expires_in": 3600}),
+            ),
+            (r#"{"access_token":"fake-a","expires_in":3599.9}"#, json!({"expires_in": 3599})),
+            (r#"{"access_token":"fake-a","expires_in":-1}"#, json!({})),
+            (
+                r#"{"access_token":"fake-a","expires_in":null,"refresh_token":null,"scope":null}"#,
+                json!({}),
+            ),
+            (r#"{"access_token":"fake-a","refresh_token":""}"#, json!({})),
+            (r#"{"access_token":"fake-a","scope":["a","b"]}"#, json!({"scope": "a b"})),
+            ("access_token=fake-a&scope=a%20b&token_type=bearer", json!({"scope": "a b"})),
+        ] {
+            let mut expected = plain.clone();
+            expected.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            assert_eq!(read(200, body), (200, expected), "{body}");
+        }
+    }
+
+    #[test]
+    fn errors_of_real_servers() {
+        for (status, body, code) in [
+            (400, r#"{"error":"invalid_grant","error_description":"gone"}"#, "invalid_grant"),
+            (200, r#"{"error":"bad_verification_code"}"#, "bad_verification_code"),
+            (200, "error=bad_refresh_token&error_description=gone", "bad_refresh_token"),
+            (401, r#"{"error":{"code":"unauthorized","message":"no"}}"#, "unauthorized"),
+        ] {
+            let (status, body) = read(status, body);
+            assert_eq!((status, body["error"].as_str()), (400, Some(code)));
+        }
+        for (status, body) in
+            [(403, "Forbidden"), (200, "<html>"), (500, "{}"), (200, "[]"), (200, "")]
+        {
+            assert_eq!(normalise(status, false, body.as_bytes()), Err(Unreadable), "{body}");
+        }
+    }
+
+    #[test]
+    fn errors_that_pass() {
+        assert!(is_transient(br#"{"error":"temporarily_unavailable"}"#));
+        assert!(is_transient(b"error=server_error"));
+        assert!(!is_transient(br#"{"error":"invalid_grant"}"#) && !is_transient(b"<html>"));
+    }
+
+    #[test]
+    fn resources_that_are_not_liked() {
+        assert!(rejects_resource("invalid_target", ""));
+        assert!(rejects_resource("invalid_request", "AADSTS9010010: The resource parameter"));
+        assert!(!rejects_resource("invalid_grant", "the resource owner"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_breaks_it(status in 100..600u16, form: bool, body: Vec<u8>) {
+            if let Ok((_, body)) = normalise(status, form, &body) {
+                let value: Value = serde_json::from_slice(&body).unwrap();
+                assert!(value["error"].is_string() || value["token_type"].is_string());
+            }
+        }
+    }
+}

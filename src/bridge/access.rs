@@ -1,0 +1,267 @@
+//! The right to send: every request to the server goes out with it, and a refusal is answered here
+//! before anything else hears of it.
+//!
+//! While a person signs in, `initialize` is answered after a while from the last result of this
+//! server, or from a minimal one, because clients give up after half a minute. The session is then
+//! one that has to be made, as if the server had lost it; everything else waits for that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::Bridge;
+use super::ledger::Ticket;
+use crate::auth::{Asking, AuthError, Authorizer, Credential, Progress};
+use crate::cache::Cache;
+use crate::error::{Failure, FailureKind};
+use crate::http::OnSent;
+use crate::jsonrpc::{Message, Source, member};
+use crate::limits::INITIALIZE_TIMEOUT;
+use crate::transport::{Reply, SessionHeaders};
+
+/// The kind of entry in the cache.
+const INITIALIZE: &str = "initialize";
+
+/// What the bridge knows about signing in.
+pub struct Access {
+    authorizer: Arc<Authorizer>,
+    cache: Option<Cache>,
+    /// The server's URL and the profile.
+    name: String,
+}
+
+/// How one request is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// How long the response may take to begin, sign-in not included.
+    pub limit: Option<Duration>,
+    /// Whether a person may be asked.
+    pub asking: Asking,
+}
+
+/// What is sent.
+enum Outgoing<'a> {
+    Message(Bytes, Option<OnSent>),
+    Stream(&'a [u8]),
+}
+
+impl Access {
+    /// Without a cache nothing is remembered.
+    pub fn new(authorizer: Arc<Authorizer>, cache: Option<Cache>) -> Access {
+        let (server, profile) = authorizer.name();
+        let name = format!("{server}\n{profile}");
+        Access { authorizer, cache, name }
+    }
+
+    /// Nobody waits for a sign-in any more.
+    pub fn give_up(&self) {
+        self.authorizer.give_up();
+    }
+
+    /// What to send at the end, when there is no time to obtain anything.
+    pub async fn credential(&self) -> Option<Credential> {
+        self.authorizer.credential().await
+    }
+
+    /// Keeps a successful answer to `initialize`, of a server that one signs in to.
+    pub fn remember(&self, initialize: &Message, answer: &Message) {
+        let Some(cache) = self.cache.as_ref().filter(|_| self.authorizer.is_signed_in()) else {
+            return;
+        };
+        let requested = member::lookup_string(initialize.bytes(), &VERSION).unwrap_or_default();
+        let result = member::lookup(answer.bytes(), &["result"]);
+        let Some(result) = result.and_then(|raw| serde_json::from_str::<&RawValue>(raw).ok())
+        else {
+            return;
+        };
+        if let Ok(text) = serde_json::to_vec(&json!({ "requested": requested, "result": result })) {
+            cache.put(INITIALIZE, &self.name, &text);
+        }
+    }
+
+    /// The result that `initialize` gets while the server cannot be asked: the last one for the same
+    /// revision, or a minimal one which promises that lists change.
+    fn provisional_result(&self, initialize: &Message) -> String {
+        let requested = member::lookup_string(initialize.bytes(), &VERSION).unwrap_or_default();
+        let kept = self.cache.as_ref().and_then(|cache| cache.get(INITIALIZE, &self.name));
+        if let Some(kept) = kept
+            && member::lookup_string(&kept, &["requested"]).as_deref() == Some(&requested)
+            && let Some(result) = member::lookup(&kept, &["result"])
+        {
+            return result.to_owned();
+        }
+        let changing = json!({ "listChanged": true });
+        let result: Value = json!({
+            "protocolVersion": requested,
+            "capabilities": { "tools": changing, "resources": changing, "prompts": changing },
+            "serverInfo": { "name": self.authorizer.host(), "version": "unknown" },
+        });
+        result.to_string()
+    }
+}
+
+const VERSION: [&str; 2] = ["params", "protocolVersion"];
+
+impl Bridge {
+    /// Sends a message of the client, with the right to do so.
+    ///
+    /// # Errors
+    /// If no response came, or none that was not a refusal; every other status is the caller's.
+    pub(super) async fn post(
+        &self,
+        message: Bytes,
+        session: &SessionHeaders,
+        on_sent: Option<OnSent>,
+        manner: Manner,
+    ) -> Result<Reply, Failure> {
+        self.with_access(session, Outgoing::Message(message, on_sent), manner).await
+    }
+
+    /// Opens an event stream, with the right to do so.
+    ///
+    /// # Errors
+    /// As [`Bridge::post`].
+    pub(super) async fn get(
+        &self,
+        session: &SessionHeaders,
+        last_event_id: &[u8],
+        manner: Manner,
+    ) -> Result<Reply, Failure> {
+        self.with_access(session, Outgoing::Stream(last_event_id), manner).await
+    }
+
+    async fn with_access(
+        &self,
+        session: &SessionHeaders,
+        outgoing: Outgoing<'_>,
+        manner: Manner,
+    ) -> Result<Reply, Failure> {
+        let authorizer = &self.access.authorizer;
+        let mut progress = Progress::default();
+        loop {
+            let credential = authorizer.credential().await;
+            let sent = self.send(session, &outgoing, credential.as_ref().map(Credential::header));
+            let reply = match manner.limit {
+                None => sent.await?,
+                Some(limit) => timeout(limit, sent).await.unwrap_or_else(|_| {
+                    let text = format!("the server did not answer within {} s", limit.as_secs());
+                    Err(Failure::new(FailureKind::Timeout, text).at(&self.endpoint.shown()))
+                })?,
+            };
+            let status = reply.status().as_u16();
+            let Some(refused) = authorizer.refused(status, reply.authenticate()) else {
+                return Ok(reply);
+            };
+            // The connection is free for other requests while a person signs in.
+            drop(reply);
+            let asking = manner.asking;
+            let answer =
+                authorizer.answer(&refused, credential.as_ref(), &mut progress, asking).await;
+            if let Err(error) = answer {
+                return Err(error.failure(&self.endpoint.shown()).with_status(status));
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        session: &SessionHeaders,
+        outgoing: &Outgoing<'_>,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Reply, Failure> {
+        match outgoing {
+            Outgoing::Message(message, on_sent) => {
+                self.endpoint.post(message.clone(), session, authorization, on_sent.clone()).await
+            }
+            Outgoing::Stream(last_event_id) => {
+                self.endpoint.get(session, last_event_id, authorization).await
+            }
+        }
+    }
+
+    /// How requests of the client are sent.
+    pub(super) fn manner(&self) -> Manner {
+        Manner { limit: None, asking: Asking::Within(self.settings.initialize_deadline) }
+    }
+
+    /// Returns when nobody has answered for [`INITIALIZE_TIMEOUT`], a sign-in not included.
+    pub(super) async fn unanswered(&self) {
+        let mut login = self.access.authorizer.watch();
+        loop {
+            // The sender lives as long as the bridge.
+            let _ = login.wait_for(|login| !login.is_running()).await;
+            tokio::select! {
+                () = sleep(INITIALIZE_TIMEOUT) => return,
+                _ = login.wait_for(|login| login.is_running()) => {}
+            }
+        }
+    }
+
+    /// Returns when somebody has been signing in at `deadline`, or begins to later.
+    pub(super) async fn signing_in_since(&self, deadline: Instant) {
+        sleep_until(deadline).await;
+        let mut login = self.access.authorizer.watch();
+        let _ = login.wait_for(|login| login.is_running()).await;
+    }
+
+    /// What a request gets that waits for others which wait for a sign-in that nobody can see:
+    /// returns after a while, or never.
+    pub(super) async fn unseen_sign_in(&self) -> Failure {
+        let deadline = Instant::now() + self.settings.initialize_deadline;
+        sleep_until(deadline).await;
+        let mut login = self.access.authorizer.watch();
+        let url = match login.wait_for(|login| login.unseen_url().is_some()).await {
+            Ok(login) => login.unseen_url().map(str::to_owned),
+            Err(_) => None,
+        };
+        let host = self.access.authorizer.host();
+        AuthError::SignInNeeded { host, url: url.unwrap_or_default() }
+            .failure(&self.endpoint.shown())
+    }
+
+    /// Answers `initialize` in the place of the server, and goes on connecting behind the client's
+    /// back.
+    pub(super) async fn answer_provisionally(self: &Arc<Self>, ticket: &Ticket, request: &Message) {
+        let result = self.access.provisional_result(request);
+        let mut text = Vec::from(&br#"{"jsonrpc":"2.0","id":"#[..]);
+        text.extend_from_slice(request.id().map(|id| id.raw().as_ref()).unwrap_or(b"null"));
+        text.extend_from_slice(br#","result":"#);
+        text.extend_from_slice(result.as_bytes());
+        text.push(b'}');
+        let Ok(answer) = Message::parse(text.into(), Source::Server) else {
+            // Only a damaged cache could do that, and what is read from it was JSON.
+            return;
+        };
+        let waiting = Failure::new(FailureKind::Unauthorized, "waiting for the sign-in");
+        let snapshot = self.session.provisional(&answer, &waiting.at(&self.endpoint.shown()));
+        if !ticket.is_open() || !self.ledger.answer(&answer).await {
+            return;
+        }
+        tracing::info!("initialize was answered for the server while somebody signs in to it");
+        let bridge = self.clone();
+        tokio::spawn(async move {
+            if let Err(failure) = bridge.recover(&snapshot).await {
+                tracing::warn!("{failure}");
+            }
+        });
+    }
+
+    /// Answers a `ping` in the place of a server that waits for a sign-in.
+    pub(super) async fn answer_ping(&self, ticket: &Ticket, message: &Message) -> bool {
+        if ticket.method() != "ping" || !self.session.is_provisional() {
+            return false;
+        }
+        let Some(id) = message.id() else { return false };
+        let id = String::from_utf8_lossy(id.raw());
+        let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+        match Message::parse(text.into(), Source::Server) {
+            Ok(answer) => self.ledger.answer(&answer).await,
+            Err(_) => false,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Where to connect and how.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Arguments of every command that connects to a server.
+#[derive(Debug, Args)]
+pub struct ConnectionArgs {
+    /// The MCP endpoint to connect to (https, or http on this machine)
+    #[arg(required = true)]
+    pub url: Option<String>,
+
+    /// A header for every request, as "Name: value" or "Name:value" (repeatable). ${VARIABLE} is
+    /// replaced by that environment variable
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", help_heading = "Connection")]
+    pub header: Vec<String>,
+
+    /// Allow http:// to other machines: everything is readable on the way
+    #[arg(long, help_heading = "Connection")]
+    pub allow_http: bool,
+
+    /// Limit for establishing a connection, TLS included
+    #[arg(long, value_name = "DURATION", default_value = "10s", help_heading = "Connection")]
+    pub connect_timeout: String,
+
+    /// Connect by IPv4 only
+    #[arg(long, help_heading = "Connection")]
+    pub ipv4: bool,
+
+    /// Do not keep cookies that the server sets
+    #[arg(long, help_heading = "Connection")]
+    pub no_cookies: bool,
+
+    /// PEM file with further trusted certificate authorities (repeatable)
+    #[arg(long, value_name = "FILE", help_heading = "Connection")]
+    pub ca_cert: Vec<PathBuf>,
+
+    /// PEM file with a client certificate, for servers that ask for one
+    #[arg(long, value_name = "FILE", help_heading = "Connection")]
+    pub client_cert: Option<PathBuf>,
+
+    /// PEM file with its private key; may be left out if it is in the same file
+    #[arg(long, value_name = "FILE", requires = "client_cert", help_heading = "Connection")]
+    pub client_key: Option<PathBuf>,
+}

@@ -1,0 +1,99 @@
+//! `mcp-tether auth status`: what is stored about sign-ins, and never a secret.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use super::{CommandError, say, stores};
+use crate::cli::sign_in::StatusArgs;
+use crate::config::{Env, Places, server_url, sign_in};
+use crate::error::ExitCode;
+use crate::limits::{KEYRING_TIMEOUT, MAX_LOGGED_TEXT};
+use crate::secret::{Redactor, shown};
+use crate::store::{Entry, Store, StoreError, TokenRecord};
+
+/// Prints one block for each sign-in, or one JSON object.
+pub(super) async fn run(args: &StatusArgs, env: Env<'_>) -> Result<ExitCode, CommandError> {
+    let store = stores(Places::find(env), sign_in::store_choice(args.store), KEYRING_TIMEOUT)?;
+    let wanted = args.url.as_deref().map(|url| server_url(url, true)).transpose()?;
+    let mut all = Vec::new();
+    for entry in store.entries()? {
+        let server = wanted.as_ref().is_none_or(|url| entry.server == shown(url));
+        let profile = args.profile.as_ref().is_none_or(|profile| entry.profile == *profile);
+        if server && profile {
+            all.push(describe(&store, &entry).await);
+        }
+    }
+    let found = !all.is_empty();
+    if args.json {
+        say(&json!({ "signIns": all }).to_string())?;
+    } else if found {
+        let blocks: Vec<String> = all.iter().map(text).collect();
+        say(&blocks.join("\n\n"))?;
+    } else {
+        say(&match &wanted {
+            Some(url) => format!("not signed in to {}", shown(url)),
+            None => "nothing is stored".to_owned(),
+        })?;
+    }
+    Ok(if found || wanted.is_none() { ExitCode::Success } else { ExitCode::Unauthorized })
+}
+
+async fn describe(store: &Store, entry: &Entry) -> Value {
+    let server = url::Url::parse(&entry.server).map(|url| shown(&url)).unwrap_or_default();
+    let mut out = json!({
+        "server": server,
+        "profile": entry.profile,
+        "issuer": entry.issuer,
+        "clientId": entry.client_id,
+        "resource": entry.resource,
+        "store": entry.vault,
+    });
+    match store.token(&entry.key).await {
+        Ok(Some(record)) => describe_token(&mut out, &record),
+        Ok(None) => out["error"] = json!("the token is missing; sign in again"),
+        Err(StoreError::Locked { .. }) => out["error"] = json!("the keyring is locked"),
+        Err(error) => out["error"] = json!(error.to_string()),
+    }
+    out
+}
+
+fn describe_token(out: &mut Value, record: &TokenRecord) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    out["scope"] = json!(record.scope);
+    out["expiresAt"] = json!(record.expires_at);
+    out["expired"] = json!(record.expires_at.is_some_and(|at| at <= now));
+    out["refreshable"] = json!(record.refresh_token.is_some());
+}
+
+/// One sign-in for people.
+fn text(sign_in: &Value) -> String {
+    let clean = |name: &str| match &sign_in[name] {
+        Value::String(text) => Redactor::default().clean(text, MAX_LOGGED_TEXT),
+        _ => "none".to_owned(),
+    };
+    let expiry = match (sign_in["expiresAt"].as_u64(), sign_in["refreshable"] == true) {
+        _ if sign_in["error"].is_string() => clean("error"),
+        (None, _) => "the server names no expiry".to_owned(),
+        (Some(at), refreshable) => {
+            let date = httpdate::fmt_http_date(
+                UNIX_EPOCH + std::time::Duration::from_secs(at.min(MAX_DATE)),
+            );
+            let what = if sign_in["expired"] == true { "expired" } else { "expires" };
+            let then = if refreshable { "refreshed when needed" } else { "then sign in again" };
+            format!("{what} {date}, {then}")
+        }
+    };
+    format!(
+        "{} ({})\n  issuer  {}\n  client  {}\n  scope   {}\n  token   {expiry}\n  store   {}",
+        clean("server"),
+        clean("profile"),
+        clean("issuer"),
+        clean("clientId"),
+        clean("scope"),
+        clean("store"),
+    )
+}
+
+/// The last second that an HTTP date can name: the end of the year 9999.
+const MAX_DATE: u64 = 253_402_300_799;
