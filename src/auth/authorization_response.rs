@@ -1,5 +1,6 @@
 //! What the browser brings back (OAuth 2.1, section 4.1.2; RFC 9207; pure).
 
+use super::client::host;
 use super::metadata::ServerMetadata;
 use super::token_answer;
 use crate::limits::{MAX_EXCERPT, MAX_LOGGED_TEXT};
@@ -26,8 +27,10 @@ pub enum ResponseError {
         expected: String,
     },
     /// The authorization server, or the person, refused.
-    #[error("the sign-in was refused: {code}{description}")]
+    #[error("{host} refused the sign-in: {code}{description}")]
     Refused {
+        /// The authorization server.
+        host: String,
         /// `error`.
         code: String,
         /// `error_description`, in brackets, where there is one.
@@ -36,8 +39,11 @@ pub enum ResponseError {
         resource: bool,
     },
     /// There is neither a code nor an error in it.
-    #[error("the authorization server sent the browser back without a code; try again")]
-    NoCode,
+    #[error("{host} sent the browser back without a code; try again")]
+    NoCode {
+        /// The authorization server.
+        host: String,
+    },
 }
 
 impl ResponseError {
@@ -85,6 +91,7 @@ pub fn check(
         let description = response.error_description.unwrap_or_default();
         let shown = redactor.clean(description, MAX_LOGGED_TEXT);
         return Err(ResponseError::Refused {
+            host: host(metadata),
             code: redactor.clean(code, MAX_EXCERPT),
             description: if shown.is_empty() {
                 shown
@@ -94,7 +101,8 @@ pub fn check(
             resource: token_answer::rejects_resource(code, description),
         });
     }
-    response.code.cloned().ok_or(ResponseError::NoCode)
+    let code = response.code.filter(|code| !code.expose().is_empty()).cloned();
+    code.ok_or_else(|| ResponseError::NoCode { host: host(metadata) })
 }
 
 #[cfg(test)]
@@ -147,11 +155,17 @@ mod tests {
     #[test]
     fn refusals_are_told() {
         let error = outcome(false, None, Some("access_denied")).unwrap_err().to_string();
-        assert!(error.contains("access_denied") && error.contains("text"));
+        assert!(error.contains("as.example") && error.contains("access_denied"));
+        assert!(error.contains("text"));
         assert!(!error.contains('\u{1b}'));
         assert!(outcome(false, None, Some("invalid_target")).unwrap_err().rejects_resource());
         let nothing =
             check(Parameters::default(), &ServerMetadata::default(), &Redactor::default());
-        assert_eq!(nothing, Err(ResponseError::NoCode));
+        assert!(matches!(nothing, Err(ResponseError::NoCode { .. })));
+        // Whoever sends an error and a code does not mean the code.
+        let code = Secret::new("fake-code".into());
+        let both = Parameters { code: Some(&code), error: Some("x"), ..Parameters::default() };
+        let both = check(both, &ServerMetadata::default(), &Redactor::default());
+        assert!(matches!(both, Err(ResponseError::Refused { .. })));
     }
 }

@@ -90,17 +90,20 @@ pub async fn discover(web: &Web, challenge: &Challenge) -> Result<Discovered, Di
 }
 
 async fn find(web: &Web, challenge: &Challenge) -> Result<Discovered, DiscoveryError> {
-    let Some(resource) = resource_metadata(web, challenge).await? else {
+    let mut search = Search::new(web);
+    let Some(resource) = resource_metadata(&mut search, challenge).await? else {
+        // One that points to metadata is not of the old kind, even if there is nothing.
+        let old = challenge.bearer && challenge.resource_metadata.is_none();
         return Ok(Discovered {
             resource: canonical(web.server()),
             scopes: None,
-            metadata: origin_metadata(web, challenge.bearer).await?,
+            metadata: origin_metadata(&mut search, old).await?,
             from_metadata: false,
         });
     };
     let metadata = if resource.authorization_servers.is_empty() {
         // Before RFC 9728 the MCP server was its own.
-        origin_metadata(web, false).await?
+        origin_metadata(&mut search, false).await?
     } else {
         first_usable(web, &resource.authorization_servers).await?
     };
@@ -119,18 +122,19 @@ async fn find(web: &Web, challenge: &Challenge) -> Result<Discovered, DiscoveryE
 pub async fn server_metadata(web: &Web, issuer: &str) -> Result<ServerMetadata, DiscoveryError> {
     let url = web.check(issuer).map_err(|failure| invalid(web.server(), &failure.message))?;
     let mut search = Search::new(web);
-    let found = search.metadata(&url, |found| found == issuer).await?;
-    found.ok_or_else(|| search.give_up().unwrap_or_else(|| invalid(&url, "it has no metadata")))
+    let found = search.metadata(issuer, &url, |found| found == issuer).await?;
+    let nothing = "it has no authorization server metadata; its operator has to publish it";
+    found.ok_or_else(|| search.give_up(&url).unwrap_or_else(|| invalid(&url, nothing)))
 }
 
 /// The protected resource metadata (RFC 9728): where the challenge says, else at the well-known
 /// places. Only one that covers the MCP server is used, and one that does not ends the search.
 async fn resource_metadata(
-    web: &Web,
+    search: &mut Search<'_>,
     challenge: &Challenge,
 ) -> Result<Option<ResourceMetadata>, DiscoveryError> {
+    let web = search.web;
     let server = web.server();
-    let mut search = Search::new(web);
     let mut places = resource_urls(server);
     match challenge.resource_metadata.as_deref().map(|hint| web.check(hint)) {
         Some(Ok(hint)) => {
@@ -180,17 +184,20 @@ async fn first_usable(web: &Web, issuers: &[String]) -> Result<ServerMetadata, D
 ///
 /// That revision has the defaults for every server that wants authorization; RFC 6750 (section 3)
 /// has such a server send a `Bearer` challenge. Without one they would be an invention.
-async fn origin_metadata(web: &Web, or_default: bool) -> Result<ServerMetadata, DiscoveryError> {
+async fn origin_metadata(
+    search: &mut Search<'_>,
+    or_default: bool,
+) -> Result<ServerMetadata, DiscoveryError> {
+    let web = search.web;
     let defaults = ServerMetadata::default_of(web.server());
-    let mut search = Search::new(web);
     let Ok(origin) = web.check(&defaults.issuer) else {
         return Err(not_offered(web));
     };
     let same = |found: &str| found.strip_suffix('/').unwrap_or(found) == defaults.issuer;
-    if let Some(found) = search.metadata(&origin, same).await? {
+    if let Some(found) = search.metadata(&defaults.issuer, &origin, same).await? {
         return Ok(found);
     }
-    match search.give_up() {
+    match search.give_up(web.server()) {
         Some(error) => Err(error),
         None if or_default => Ok(defaults),
         None => Err(not_offered(web)),
@@ -256,6 +263,7 @@ impl Search<'_> {
     /// The first thing that is wrong, if there is a document and nothing better elsewhere.
     async fn metadata(
         &mut self,
+        issuer: &str,
         base: &Url,
         is_right: impl Fn(&str) -> bool,
     ) -> Result<Option<ServerMetadata>, DiscoveryError> {
@@ -265,7 +273,7 @@ impl Search<'_> {
             let Some(found) = ServerMetadata::parse(&document) else { continue };
             if !is_right(&found.issuer) {
                 wrong.get_or_insert(DiscoveryError::IssuerMismatch {
-                    expected: self.web.redactor().clean(base.as_str(), MAX_EXCERPT),
+                    expected: self.web.redactor().clean(issuer, MAX_EXCERPT),
                     found: self.web.redactor().clean(&found.issuer, MAX_EXCERPT),
                 });
                 continue;
@@ -312,9 +320,8 @@ impl Search<'_> {
     }
 
     /// Why nothing was found, if that has another reason than that there is nothing.
-    fn give_up(&mut self) -> Option<DiscoveryError> {
-        let refused = self.refused.take()?;
-        Some(DiscoveryError::Invalid { host: host(self.web.server()), reason: refused.message })
+    fn give_up(&mut self, about: &Url) -> Option<DiscoveryError> {
+        self.refused.take().map(|refused| invalid(about, &refused.message))
     }
 }
 

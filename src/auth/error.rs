@@ -127,6 +127,12 @@ impl AuthError {
         }
     }
 
+    /// Whether the server asks for authorization, and offers no way to sign in.
+    pub fn is_not_offered(&self) -> bool {
+        matches!(self, AuthError::Discovery(error)
+            if matches!(**error, DiscoveryError::NotOffered { .. }))
+    }
+
     /// The failure of a request that could not be sent for this reason, at the server `shown`.
     pub fn failure(&self, shown: &str) -> Failure {
         if let Some(failure) = self.transient() {

@@ -14,14 +14,25 @@ use crate::secret::{neutralise, truncate};
 
 const STYLE: &str = include_str!("page.css");
 
-/// Allows the page its own style and nothing else: no script, frame, form, image or request.
+/// Allows the page its own style and its icon, and nothing else: no script, frame, form or request.
 pub static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = STANDARD.encode(Sha256::digest(STYLE));
     format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; \
-         frame-ancestors 'none'"
+        "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'none'"
     )
 });
+
+/// The tab's icon lies in the page, so that the browser asks for none: a disc in the colour of the
+/// mood, readable on light and dark tabs.
+fn icon(colour: &str, path: &str) -> String {
+    let svg = format!(
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='#fff' \
+         stroke-width='2.5' stroke-linecap='round' stroke-linejoin='round'>\
+         <circle cx='12' cy='12' r='12' fill='{colour}' stroke='none'/>{path}</svg>"
+    );
+    format!("data:image/svg+xml;base64,{}", STANDARD.encode(svg))
+}
 
 /// One page. Its texts are escaped when it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,15 +124,14 @@ impl Page {
 
     /// The document.
     pub fn html(&self) -> String {
-        let (class, icon, happened_label, next_label) = match self.mood {
-            Mood::Good => ("good", r#"<path d="m7.5 12.5 3 3 6-7"/>"#, "", ""),
-            Mood::Waiting => ("waiting", r#"<path d="M12 7v5.5l3.5 2"/>"#, "", ""),
-            Mood::Bad => (
-                "bad",
-                r#"<path d="M12 7v6M12 16.5v.01"/>"#,
-                "<h2>What happened</h2>\n",
-                "<h2>What to do next</h2>\n",
-            ),
+        let (class, colour, path) = match self.mood {
+            Mood::Good => ("good", "#14743f", "<path d='m7.5 12.5 3 3 6-7'/>"),
+            Mood::Waiting => ("waiting", "#80570a", "<path d='M12 7v5.5l3.5 2'/>"),
+            Mood::Bad => ("bad", "#b3261e", "<path d='M12 7v6M12 16.5v.01'/>"),
+        };
+        let (happened_label, next_label) = match self.mood {
+            Mood::Good | Mood::Waiting => ("", ""),
+            Mood::Bad => ("<h2>What happened</h2>\n", "<h2>What to do next</h2>\n"),
         };
         let server = self.server.as_deref().map(escape);
         let title = match &server {
@@ -139,12 +149,12 @@ impl Page {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{title}</title>
-<link rel="icon" href="data:,">
+<link rel="icon" href="{icon}">
 <style>{STYLE}</style>
 </head>
 <body class="{class}">
 <main>
-<svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="10.5"/>{icon}</svg>
+<svg viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="10.5"/>{path}</svg>
 <h1>{heading}</h1>
 {server}{happened_label}<p>{happened}</p>
 {next_label}<p>{next}</p>
@@ -153,6 +163,7 @@ impl Page {
 </body>
 </html>
 "#,
+            icon = icon(colour, path),
             heading = self.heading,
             happened = escape(&self.happened),
             next = typed(&escape(&self.next)),
@@ -182,13 +193,16 @@ fn escape(text: &str) -> String {
     out
 }
 
-/// Text between pairs of backticks as something to type.
+/// Text between pairs of backticks as something to type; at the end without a full stop, which
+/// might be typed too.
 fn typed(html: &str) -> String {
     let mut parts = html.split('`');
     let mut out = parts.next().unwrap_or_default().to_owned();
     while let Some(code) = parts.next() {
         match parts.next() {
-            Some(rest) => out.extend(["<code>", code, "</code>", rest]),
+            Some(rest) => {
+                out.extend(["<code>", code, "</code>", if rest == "." { "" } else { rest }])
+            }
             None => out.extend(["`", code]),
         }
     }
@@ -241,7 +255,7 @@ mod tests {
         assert_eq!(
             *CONTENT_SECURITY_POLICY,
             format!(
-                "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; \
+                "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; \
                  form-action 'none'; frame-ancestors 'none'"
             )
         );
@@ -257,6 +271,8 @@ mod tests {
             ("`b``c`", "<code>b</code><code>c</code>"),
             ("a `b", "a `b"),
             ("`a` `", "<code>a</code> `"),
+            ("Run `a`. Wait.", "Run <code>a</code>. Wait."),
+            ("Run `a`.", "Run <code>a</code>"),
         ] {
             assert_eq!(typed(text), html);
         }

@@ -17,6 +17,12 @@ pub enum ParameterError {
     /// There is no `=` in it, or nothing before it.
     #[error("a parameter looks like name=value")]
     Shape,
+    /// It is there twice (RFC 6749, section 3.1).
+    #[error("{name} is given twice")]
+    Twice {
+        /// Its name.
+        name: String,
+    },
     /// It is the flow's own.
     #[error("{name} is set by the sign-in itself{}", instead(.name))]
     Owned {
@@ -26,7 +32,7 @@ pub enum ParameterError {
 }
 
 /// What the flow decides; a second value would at best be ignored.
-const OWNED: [&str; 16] = [
+const OWNED: [&str; 18] = [
     "client_id",
     "client_secret",
     "client_assertion",
@@ -43,6 +49,18 @@ const OWNED: [&str; 16] = [
     "refresh_token",
     "scope",
     "resource",
+    // They would stand for all of the above (RFC 9101).
+    "request",
+    "request_uri",
+];
+
+/// Where Entra, its customer tenants and its national clouds ask people to sign in.
+const ENTRA: [&str; 5] = [
+    "login.microsoftonline.com",
+    "login.microsoftonline.us",
+    "login.partner.microsoftonline.cn",
+    "b2clogin.com",
+    "ciamlogin.com",
 ];
 
 fn instead(name: &str) -> &'static str {
@@ -61,7 +79,8 @@ fn instead(name: &str) -> &'static str {
 /// # Errors
 /// The first that is none, or that the flow owns.
 pub fn parse(texts: &[String], _: Request) -> Result<Vec<(String, String)>, ParameterError> {
-    let pair = |text: &String| {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for text in texts {
         let (name, value) = text.split_once('=').ok_or(ParameterError::Shape)?;
         let name = name.trim();
         if name.is_empty() {
@@ -70,9 +89,12 @@ pub fn parse(texts: &[String], _: Request) -> Result<Vec<(String, String)>, Para
         if OWNED.contains(&name.to_ascii_lowercase().as_str()) {
             return Err(ParameterError::Owned { name: name.to_ascii_lowercase() });
         }
-        Ok((name.to_owned(), value.to_owned()))
-    };
-    texts.iter().map(pair).collect()
+        if pairs.iter().any(|(other, _)| other == name) {
+            return Err(ParameterError::Twice { name: name.to_owned() });
+        }
+        pairs.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(pairs)
 }
 
 /// What is added to an authorization request to `endpoint`: what the person gave, and what the
@@ -87,6 +109,17 @@ pub fn for_provider(endpoint: &Url, given: &[(String, String)]) -> Vec<(String, 
         }
     }
     all
+}
+
+/// Whether a request for `offline_access` has to say `prompt=consent`, without which the scope must
+/// be ignored (OpenID Connect Core 1.0, section 11). Entra grants it anyway, and takes the parameter
+/// as a reason to ask an administrator.
+pub fn needs_consent(endpoint: &Url, scope: Option<&str>, given: &[(String, String)]) -> bool {
+    let offline =
+        scope.is_some_and(|scope| scope.split_ascii_whitespace().any(|s| s == "offline_access"));
+    let host = endpoint.host_str().unwrap_or_default();
+    let entra = ENTRA.iter().any(|name| host == *name || host.ends_with(&format!(".{name}")));
+    offline && !entra && !given.iter().any(|(name, _)| name == "prompt")
 }
 
 #[cfg(test)]
@@ -105,6 +138,9 @@ mod tests {
             let error = parse(&format!("{owned}=fake-value")).unwrap_err().to_string();
             assert!(error.contains(owned) && !error.contains("fake-value"), "{error}");
         }
+        let twice = ["a=fake-1".to_owned(), "b=".to_owned(), "a=fake-2".to_owned()];
+        let error = super::parse(&twice, Request::Token).unwrap_err();
+        assert_eq!(error, ParameterError::Twice { name: "a".into() });
         assert!(parse("Scope=x").unwrap_err().to_string().contains("--scope"));
     }
 

@@ -4,11 +4,12 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
-use super::client::{host, preferred_method};
+use super::client::{authentication, host, preferred_method};
 use super::metadata::ServerMetadata;
+use super::token_endpoint::excerpt;
 use super::web::{Answer, Web};
 use crate::error::Failure;
-use crate::limits::{MAX_EXCERPT, MAX_LOGGED_TEXT};
+use crate::limits::MAX_LOGGED_TEXT;
 use crate::secret::Secret;
 use crate::store::record::VERSION;
 use crate::store::{ClientAuth, ClientRecord};
@@ -32,6 +33,14 @@ pub enum RegistrationError {
         said: String,
         /// What to register.
         redirect_uri: String,
+    },
+    /// Its URL cannot be used.
+    #[error("{host} cannot register clients: {reason}; use --client-id with one registered there")]
+    Unusable {
+        /// The authorization server.
+        host: String,
+        /// What is wrong.
+        reason: String,
     },
     /// What it answered is no registration.
     #[error(
@@ -59,12 +68,15 @@ pub async fn register(
     let host = host(metadata);
     let invalid = |what| RegistrationError::Invalid { host: host.clone(), what };
     let endpoint = metadata.registration_endpoint.as_deref().unwrap_or_default();
-    let endpoint = web.check(endpoint).map_err(RegistrationError::Transient)?;
+    let endpoint = web.check(endpoint).map_err(|failure| RegistrationError::Unusable {
+        host: host.clone(),
+        reason: failure.message,
+    })?;
     let method = preferred_method(metadata);
     let mut request = json!({
         "client_name": name,
         "redirect_uris": [redirect_uri],
-        "application_type": "native",
+        "application_type": application_type(redirect_uri),
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
         "token_endpoint_auth_method": method,
@@ -92,18 +104,23 @@ pub async fn register(
     let members: Map<String, Value> =
         serde_json::from_slice(&answer.body).map_err(|_| invalid("something that is no JSON"))?;
     let text = |name: &str| members.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
-    let client_id = text("client_id").ok_or_else(|| invalid("no client_id"))?.to_owned();
+    let client_id = match members.get("client_id") {
+        Some(Value::Number(id)) => id.to_string(),
+        _ => text("client_id").ok_or_else(|| invalid("no client_id"))?.to_owned(),
+    };
     let client_secret = text("client_secret").map(|secret| Secret::new(secret.to_owned()));
     if let Some(secret) = &client_secret {
         web.redactor().learn(secret.clone());
     }
-    // What the server says counts; where it says nothing, what was asked for.
-    let auth = match (text("token_endpoint_auth_method").unwrap_or(method), &client_secret) {
-        (_, None) | ("none", _) => ClientAuth::None,
-        ("client_secret_post", _) => ClientAuth::ClientSecretPost,
-        _ => ClientAuth::ClientSecretBasic,
+    // What the server says counts. Where it says nothing, it did not make a secret for nothing.
+    let auth = match (text("token_endpoint_auth_method"), &client_secret) {
+        (_, None) | (Some("none"), _) => ClientAuth::None,
+        (Some("client_secret_post"), _) => ClientAuth::ClientSecretPost,
+        (Some("client_secret_basic"), _) => ClientAuth::ClientSecretBasic,
+        _ => authentication(metadata, true),
     };
-    let expires_at = members.get("client_secret_expires_at").and_then(Value::as_u64);
+    let client_secret = client_secret.filter(|_| auth != ClientAuth::None);
+    let expires_at = members.get("client_secret_expires_at").and_then(seconds);
     Ok(ClientRecord {
         version: VERSION,
         issuer: metadata.issuer.clone(),
@@ -117,18 +134,29 @@ pub async fn register(
     })
 }
 
+/// OpenID Connect Dynamic Client Registration 1.0, section 2: native clients are called back on
+/// loopback, web clients by https.
+fn application_type(redirect_uri: &str) -> &'static str {
+    if redirect_uri.starts_with("https:") { "web" } else { "native" }
+}
+
+/// Unix seconds, as a number or a string.
+fn seconds(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
 /// What a refusal says: a JSON error, or the beginning of a text.
 fn said(answer: &Answer, web: &Web) -> String {
     let text = match serde_json::from_slice::<Value>(&answer.body) {
-        Ok(value) => ["error_description", "error", "message"]
-            .iter()
-            .filter_map(|name| value[name].as_str())
-            .collect::<Vec<_>>()
-            .join(", "),
-        Err(_) => String::from_utf8_lossy(&answer.body[..answer.body.len().min(1024)]).into_owned(),
+        Ok(value) => {
+            let names = ["error", "error_description", "message"];
+            let all: Vec<&str> = names.iter().filter_map(|name| value[name].as_str()).collect();
+            web.redactor().clean(&all.join(", "), MAX_LOGGED_TEXT)
+        }
+        Err(_) => excerpt(&answer.body, web.redactor()),
     };
-    // A page is not worth quoting.
-    let text = if text.trim_start().starts_with('<') { String::new() } else { text };
-    let text = web.redactor().clean(&text, MAX_EXCERPT.min(MAX_LOGGED_TEXT));
     if text.is_empty() { text } else { format!(": {text}") }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ const OFFLINE: &str = "offline_access";
 
 /// What the person says, unchanged; else what the challenge asks for; else what the resource's
 /// metadata lists; else nothing. Never what the authorization server lists, which is everything it
-/// knows. `offline_access` is added where it lists that.
+/// knows. `offline_access` is added where it lists that, and something else is asked for.
 pub fn choose(
     given: Option<&str>,
     challenged: Option<&str>,
@@ -20,7 +20,11 @@ pub fn choose(
     let chosen = challenged.map(str::to_owned).or_else(listed);
     let chosen = chosen.map(|scope| scope.trim().to_owned()).filter(|scope| !scope.is_empty());
     let offers = metadata.scopes_supported.iter().flatten().any(|scope| scope == OFFLINE);
-    if offers { union(chosen.as_deref(), Some(OFFLINE)) } else { chosen }
+    match chosen {
+        Some(chosen) if offers => union(Some(&chosen), Some(OFFLINE)),
+        // Alone it would take the place of the server's own default.
+        chosen => chosen,
+    }
 }
 
 /// All scopes of both, each once, in the order of their first mention ("Step-Up Authorization
@@ -58,7 +62,10 @@ mod tests {
             (None, Some(" "), Some(&[][..]), &plain, None),
             (None, Some("c"), None, &offline, Some("c offline_access")),
             (None, Some("c offline_access"), None, &offline, Some("c offline_access")),
-            (None, None, None, &offline, Some(OFFLINE)),
+            (None, Some("c offline_access d"), None, &plain, Some("c offline_access d")),
+            (None, None, Some(&listed[..1]), &offline, Some("l1 offline_access")),
+            (None, None, None, &offline, None),
+            (None, None, Some(&[][..]), &offline, None),
         ] {
             assert_eq!(choose(given, challenged, listed, metadata).as_deref(), expected);
         }

@@ -1,8 +1,5 @@
 //! The token endpoint: exchanging a code, refreshing, and revoking (RFC 6749, sections 4.1.3 and 6;
-//! RFC 7009).
-//!
-//! The oauth2 crate writes the requests and reads the answers; [`answer`](super::token_answer)
-//! makes what real servers send into what it expects.
+//! RFC 7009). [`token_endpoint`](super::token_endpoint) carries the requests.
 
 use std::borrow::Cow;
 
@@ -49,8 +46,8 @@ pub enum TokenError {
         /// `error_description`, or what else it said.
         description: String,
     },
-    /// What it answered is no token response.
-    #[error("{host} sent no usable answer: {reason}; the authorization server has to be looked at")]
+    /// Its URL cannot be used, or what it answered is no token response.
+    #[error("{host} cannot be used: {reason}; its operator has to look at it")]
     Invalid {
         /// Which authorization server.
         host: String,
@@ -63,15 +60,33 @@ fn described(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(" (\u{201c}{text}\u{201d})") }
 }
 
+/// `invalid_grant`, and what GitHub and Slack say in its place.
+const GRANT_ERRORS: &[&str] = &[
+    "invalid_grant",
+    "bad_refresh_token",
+    "bad_verification_code",
+    "invalid_code",
+    "invalid_refresh_token",
+];
+
+/// `invalid_client`, and what GitHub and Slack say in its place.
+const CLIENT_ERRORS: &[&str] = &[
+    "invalid_client",
+    "unauthorized_client",
+    "incorrect_client_credentials",
+    "invalid_client_id",
+    "bad_client_secret",
+];
+
 impl TokenError {
     /// The grant itself is dead: a code that was used, a refresh token that was revoked.
     pub fn is_invalid_grant(&self) -> bool {
-        self.is(&["invalid_grant", "bad_refresh_token", "bad_verification_code"])
+        self.is(GRANT_ERRORS)
     }
 
     /// The authorization server does not know the client, or no longer.
     pub fn is_invalid_client(&self) -> bool {
-        self.is(&["invalid_client", "unauthorized_client", "incorrect_client_credentials"])
+        self.is(CLIENT_ERRORS)
     }
 
     /// It is the `resource` parameter that is not liked (RFC 8707, section 2, and Entra).
@@ -110,8 +125,8 @@ pub async fn exchange(
     with: Exchange<'_>,
 ) -> Result<Tokens, TokenError> {
     let endpoint = Endpoint::new(web, client, token_endpoint)?;
-    web.redactor().learn(code.clone());
-    web.redactor().learn(with.verifier.clone());
+    endpoint.learn(code);
+    endpoint.learn(with.verifier);
     let redirect_uri = RedirectUrl::new(with.redirect_uri.to_owned())
         .map_err(|error| endpoint.invalid(format!("redirect URI: {error}")))?;
     let oauth = endpoint.client(client)?;
@@ -140,11 +155,12 @@ pub async fn refresh(
     params: &[(String, String)],
 ) -> Result<Tokens, TokenError> {
     let endpoint = Endpoint::new(web, client, token_endpoint)?;
-    web.redactor().learn(refresh_token.clone());
+    endpoint.learn(refresh_token);
     let token = RefreshToken::new(refresh_token.expose().to_owned());
     let oauth = endpoint.client(client)?;
     let mut request = oauth.exchange_refresh_token(&token);
-    for scope in scope.unwrap_or_default().split_ascii_whitespace() {
+    // As one: joined anew it might not be what was asked for, byte for byte.
+    if let Some(scope) = scope.filter(|scope| !scope.is_empty()) {
         request = request.add_scope(Scope::new(scope.to_owned()));
     }
     for (name, value) in extra(resource, params) {
@@ -166,7 +182,7 @@ pub async fn revoke(
     hint: &str,
 ) -> Result<(), TokenError> {
     let endpoint = Endpoint::new(web, client, revocation_endpoint)?;
-    web.redactor().learn(token.clone());
+    endpoint.learn(token);
     // The crate wants https. Where to send it is not its business, and what is http was accepted by
     // `Web::check`, on loopback or on purpose.
     let mut url = endpoint.url.clone();
@@ -194,3 +210,6 @@ fn extra<'a>(
     let given = params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     resource.map(|resource| ("resource", resource)).into_iter().chain(given)
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -21,8 +21,8 @@ pub fn normalise(
 ) -> Result<(StatusCode, Vec<u8>), Unreadable> {
     let members = members(form, body).ok_or(Unreadable)?;
     let text = |name: &str| string(&members, name);
-    if let Some(error) = text("error").or_else(|| nested_error(&members)) {
-        let description = text("error_description").or_else(|| text("message"));
+    if let Some((error, said)) = error(&members) {
+        let description = text("error_description").or(said).or_else(|| text("message"));
         let body = json!({ "error": error, "error_description": description });
         return Ok((StatusCode::BAD_REQUEST, body.to_string().into_bytes()));
     }
@@ -85,13 +85,22 @@ fn string(members: &Map<String, Value>, name: &str) -> Option<String> {
     members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-/// `{"error": {"code": …, "message": …}}`, which some gateways say.
-fn nested_error(members: &Map<String, Value>) -> Option<String> {
-    let error = members.get("error")?.as_object()?;
-    string(error, "code").or_else(|| string(error, "message")).or_else(|| string(error, "type"))
+/// `error`, and what it says itself: some gateways send `{"error": {"code": …, "message": …}}`.
+fn error(members: &Map<String, Value>) -> Option<(String, Option<String>)> {
+    match members.get("error")? {
+        Value::String(code) if !code.is_empty() => Some((code.clone(), None)),
+        Value::Object(error) => {
+            let message = string(error, "message");
+            let names = ["code", "status", "type"];
+            let code = names.iter().find_map(|name| string(error, name));
+            Some((code.or_else(|| message.clone())?, message))
+        }
+        _ => None,
+    }
 }
 
-/// A number of seconds, as a number or a string. What is no time ahead tells nothing.
+/// A number of seconds, as a number or a string. What is no time ahead tells nothing: a token that
+/// expires at once would be refreshed for every request.
 fn seconds(value: &Value) -> Option<u64> {
     let seconds = match value {
         Value::Number(number) => number.as_f64()?,
@@ -100,7 +109,7 @@ fn seconds(value: &Value) -> Option<u64> {
     };
     // 2^53: beyond it f64 skips numbers.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // the range is checked
-    (0.0..=9_007_199_254_740_992.0).contains(&seconds).then_some(seconds as u64)
+    (1.0..=9_007_199_254_740_992.0).contains(&seconds).then_some(seconds as u64)
 }
 
 #[cfg(test)]
@@ -124,6 +133,12 @@ mod tests {
             ),
             (r#"{"access_token":"fake-a","expires_in":3599.9}"#, json!({"expires_in": 3599})),
             (r#"{"access_token":"fake-a","expires_in":-1}"#, json!({})),
+            (r#"{"access_token":"fake-a","expires_in":0}"#, json!({})),
+            (r#"{"access_token":"fake-a","expires_in":"never"}"#, json!({})),
+            (r#"{"access_token":"fake-a","expires_in":"inf"}"#, json!({})),
+            (r#"{"access_token":"fake-a","expires_in":1e300}"#, json!({})),
+            (r#"{"access_token":"fake-a","error":null,"token_type":null}"#, json!({})),
+            (r#"{"access_token":"fake-a","id_token":"fake-i"}"#, json!({"id_token": "fake-i"})),
             (
                 r#"{"access_token":"fake-a","expires_in":null,"refresh_token":null,"scope":null}"#,
                 json!({}),
@@ -140,14 +155,32 @@ mod tests {
 
     #[test]
     fn errors_of_real_servers() {
-        for (status, body, code) in [
-            (400, r#"{"error":"invalid_grant","error_description":"gone"}"#, "invalid_grant"),
-            (200, r#"{"error":"bad_verification_code"}"#, "bad_verification_code"),
-            (200, "error=bad_refresh_token&error_description=gone", "bad_refresh_token"),
-            (401, r#"{"error":{"code":"unauthorized","message":"no"}}"#, "unauthorized"),
+        for (status, body, code, said) in [
+            (
+                400,
+                r#"{"error":"invalid_grant","error_description":"gone"}"#,
+                "invalid_grant",
+                Some("gone"),
+            ),
+            (200, r#"{"error":"bad_verification_code"}"#, "bad_verification_code", None),
+            (200, r#"{"ok":false,"error":"invalid_code"}"#, "invalid_code", None),
+            (
+                200,
+                "error=bad_refresh_token&error_description=gone",
+                "bad_refresh_token",
+                Some("gone"),
+            ),
+            (401, r#"{"error":{"code":"gone","message":"no"}}"#, "gone", Some("no")),
+            (
+                400,
+                r#"{"error":{"code":400,"message":"no","status":"INVALID_ARGUMENT"}}"#,
+                "INVALID_ARGUMENT",
+                Some("no"),
+            ),
         ] {
             let (status, body) = read(status, body);
             assert_eq!((status, body["error"].as_str()), (400, Some(code)));
+            assert_eq!(body["error_description"].as_str(), said);
         }
         for (status, body) in
             [(403, "Forbidden"), (200, "<html>"), (500, "{}"), (200, "[]"), (200, "")]

@@ -1,10 +1,12 @@
-//! One endpoint of an authorization server, as the oauth2 crate speaks to it.
+//! How requests get to an endpoint of an authorization server, and what comes back: the oauth2 crate
+//! writes and reads them, [`Web`] carries them, [`token_answer`] makes what real servers send into
+//! what the crate expects.
 
 use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
     BasicTokenType,
@@ -15,19 +17,23 @@ use oauth2::{
     StandardRevocableToken, TokenResponse, TokenUrl,
 };
 use serde::{Deserialize, Serialize};
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::token::{TokenError, Tokens};
 use super::token_answer::{self, Unreadable};
 use super::web::{Answer, Web};
 use crate::error::Failure;
 use crate::limits::{MAX_EXCERPT, MAX_LOGGED_TEXT};
-use crate::secret::Secret;
+use crate::secret::{Redactor, Secret};
 use crate::store::{ClientAuth, ClientRecord};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-pub(super) type OAuthClient<HasRevocation = EndpointNotSet> = oauth2::Client<
+/// The type of a token that goes into `Authorization: Bearer`, by any of its names; Slack calls it
+/// after its owner.
+const BEARER: [&str; 3] = ["bearer", "user", "bot"];
+
+pub(super) type OAuthClient = oauth2::Client<
     BasicErrorResponse,
     Granted,
     BasicTokenIntrospectionResponse,
@@ -36,25 +42,23 @@ pub(super) type OAuthClient<HasRevocation = EndpointNotSet> = oauth2::Client<
     EndpointNotSet,
     EndpointNotSet,
     EndpointNotSet,
-    HasRevocation,
+    EndpointNotSet,
     EndpointSet,
 >;
 
 /// One endpoint of an authorization server.
 pub(super) struct Endpoint<'a> {
     web: &'a Web,
+    /// Where it is.
     pub url: Url,
 }
 
 /// What the oauth2 crate sends its requests through.
 pub(super) struct Door<'a>(pub &'a Endpoint<'a>, pub Purpose);
 
-/// What an endpoint is spoken to for.
 #[derive(Clone, Copy)]
 pub(super) enum Purpose {
-    /// Tokens.
     Tokens,
-    /// The end of one.
     Revocation,
 }
 
@@ -63,10 +67,7 @@ impl<'c> AsyncHttpClient<'c> for Door<'_> {
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, SendError>> + Send + 'c>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
-        match self.1 {
-            Purpose::Tokens => Box::pin(self.0.send(request)),
-            Purpose::Revocation => Box::pin(self.0.send_revocation(request)),
-        }
+        Box::pin(self.0.send(request, self.1))
     }
 }
 
@@ -75,22 +76,28 @@ impl<'c> AsyncHttpClient<'c> for Door<'_> {
 pub(super) enum SendError {
     #[error("{0}")]
     Failure(Failure),
-    #[error("{0}")]
-    Refused(String),
+    #[error("{code}")]
+    Refused { code: String, description: String },
     #[error("{0}")]
     Unreadable(String),
 }
 
 impl<'a> Endpoint<'a> {
+    /// At `url`, for `client`.
     pub fn new(web: &'a Web, client: &ClientRecord, url: &str) -> Result<Endpoint<'a>, TokenError> {
         if let Some(secret) = &client.client_secret {
-            web.redactor().learn(secret.clone());
+            learn(web.redactor(), secret);
         }
         let url = web.check(url).map_err(|failure| TokenError::Invalid {
             host: web.redactor().clean(&client.issuer, MAX_EXCERPT),
             reason: failure.message,
         })?;
         Ok(Endpoint { web, url })
+    }
+
+    /// Makes sure that a secret which is about to be sent is recognised if it comes back.
+    pub fn learn(&self, secret: &Secret) {
+        learn(self.web.redactor(), secret);
     }
 
     pub fn client(&self, client: &ClientRecord) -> Result<OAuthClient, TokenError> {
@@ -109,13 +116,50 @@ impl<'a> Endpoint<'a> {
         Ok(oauth)
     }
 
+    async fn send(
+        &self,
+        request: HttpRequest,
+        purpose: Purpose,
+    ) -> Result<HttpResponse, SendError> {
+        let answer = self.post(request).await?;
+        if matches!(purpose, Purpose::Revocation) && answer.status.is_success() {
+            // What else it says means nothing (RFC 7009, section 2.2).
+            return Ok(HttpResponse::new(b"{}".to_vec()));
+        }
+        let form = answer.content_type() == FORM;
+        match token_answer::normalise(answer.status.as_u16(), form, &answer.body) {
+            Ok((status, body)) => {
+                let mut response = HttpResponse::new(body);
+                *response.status_mut() = status;
+                Ok(response)
+            }
+            // There may be a token in it, which nobody would recognise: it is not quoted.
+            Err(Unreadable) if answer.status.is_success() => {
+                let kind = self.web.redactor().clean(&answer.content_type(), MAX_EXCERPT);
+                let kind = if kind.is_empty() { "an unnamed type".into() } else { kind };
+                Err(SendError::Unreadable(format!(
+                    "its answer is neither JSON nor a form, but {kind}"
+                )))
+            }
+            Err(Unreadable) => Err(SendError::Refused {
+                code: format!("HTTP {}", answer.status.as_u16()),
+                description: excerpt(&answer.body, self.web.redactor()),
+            }),
+        }
+    }
+
     async fn post(&self, request: HttpRequest) -> Result<Answer, SendError> {
         let (parts, body) = request.into_parts();
         let mut headers = HeaderMap::new();
-        for name in [http::header::AUTHORIZATION, http::header::ACCEPT] {
+        for name in [header::AUTHORIZATION, header::ACCEPT] {
             if let Some(value) = parts.headers.get(&name) {
                 let mut value = value.clone();
-                value.set_sensitive(name == http::header::AUTHORIZATION);
+                if name == header::AUTHORIZATION {
+                    value.set_sensitive(true);
+                    let text = value.to_str().unwrap_or_default();
+                    let credential = text.split_once(' ').map_or(text, |(_, rest)| rest);
+                    self.web.redactor().learn(Secret::new(credential.to_owned()));
+                }
                 headers.insert(name, value);
             }
         }
@@ -128,60 +172,34 @@ impl<'a> Endpoint<'a> {
         Ok(answer)
     }
 
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, SendError> {
-        let answer = self.post(request).await?;
-        let form = answer.content_type() == FORM;
-        match token_answer::normalise(answer.status.as_u16(), form, &answer.body) {
-            Ok((status, body)) => {
-                let mut response = HttpResponse::new(body);
-                *response.status_mut() = status;
-                Ok(response)
-            }
-            Err(Unreadable) if answer.status.is_success() => {
-                Err(SendError::Unreadable(self.excerpt(&answer.body)))
-            }
-            Err(Unreadable) => Err(SendError::Refused(format!(
-                "HTTP {} {}",
-                answer.status.as_u16(),
-                self.excerpt(&answer.body)
-            ))),
-        }
-    }
-
-    /// The body of a successful revocation means nothing (RFC 7009, section 2.2).
-    async fn send_revocation(&self, request: HttpRequest) -> Result<HttpResponse, SendError> {
-        let answer = self.post(request).await?;
-        if answer.status.is_success() {
-            return Ok(HttpResponse::new(b"{}".to_vec()));
-        }
-        Err(SendError::Refused(format!(
-            "HTTP {} {}",
-            answer.status.as_u16(),
-            self.excerpt(&answer.body)
-        )))
-    }
-
+    /// What an answer has granted.
     pub fn tokens<T: ErrorResponse>(
         &self,
         answer: Result<Granted, RequestTokenError<SendError, T>>,
     ) -> Result<Tokens, TokenError> {
         let granted = answer.map_err(|error| self.error(error))?;
-        if !granted.token_type.as_ref().eq_ignore_ascii_case("bearer") {
-            let shown = self.web.redactor().clean(granted.token_type.as_ref(), MAX_EXCERPT);
-            return Err(self.invalid(format!("the token type {shown} is not Bearer")));
-        }
         let secret = |text: &String| {
             let secret = Secret::new(text.clone());
-            self.web.redactor().learn(secret.clone());
+            self.learn(&secret);
             secret
         };
-        Ok(Tokens {
+        let tokens = Tokens {
             access_token: secret(granted.access_token.secret()),
             refresh_token: granted.refresh_token.as_ref().map(|token| secret(token.secret())),
             id_token: granted.id_token.as_ref().map(secret),
             expires_in: granted.expires_in,
             scope: granted.scope,
-        })
+        };
+        let kind = granted.token_type.as_ref();
+        if !BEARER.contains(&kind) {
+            let shown = self.web.redactor().clean(kind, MAX_EXCERPT);
+            return Err(self.invalid(format!("the token type {shown} is not Bearer")));
+        }
+        // RFC 6749, appendix A.12, without the space that a header value cannot carry safely.
+        if !tokens.access_token.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(self.invalid("the access token cannot be sent in a header".into()));
+        }
+        Ok(tokens)
     }
 
     pub fn error<T: ErrorResponse>(&self, error: RequestTokenError<SendError, T>) -> TokenError {
@@ -190,8 +208,8 @@ impl<'a> Endpoint<'a> {
             RequestTokenError::Request(SendError::Failure(failure)) => {
                 TokenError::Transient(failure)
             }
-            RequestTokenError::Request(SendError::Refused(description)) => {
-                TokenError::Refused { host, code: "it gave no reason".into(), description }
+            RequestTokenError::Request(SendError::Refused { code, description }) => {
+                TokenError::Refused { host, code, description }
             }
             RequestTokenError::Request(SendError::Unreadable(reason)) => self.invalid(reason),
             RequestTokenError::ServerResponse(response) => {
@@ -205,8 +223,9 @@ impl<'a> Endpoint<'a> {
                     description: said("error_description", MAX_LOGGED_TEXT),
                 }
             }
-            RequestTokenError::Parse(error, _) => {
-                self.invalid(format!("{} is missing or wrong", error.path()))
+            // It is the only member that has to be there.
+            RequestTokenError::Parse(..) => {
+                self.invalid("there is no access token in its answer".into())
             }
             RequestTokenError::Other(text) => {
                 self.invalid(self.web.redactor().clean(&text, MAX_EXCERPT))
@@ -221,12 +240,24 @@ impl<'a> Endpoint<'a> {
     fn host(&self) -> String {
         self.url.host_str().unwrap_or("the authorization server").to_owned()
     }
+}
 
-    fn excerpt(&self, body: &[u8]) -> String {
-        let text = String::from_utf8_lossy(&body[..body.len().min(1024)]);
-        let said = self.web.redactor().clean(&text, MAX_EXCERPT);
-        if said.is_empty() { "an empty body".into() } else { format!("\u{201c}{said}\u{201d}") }
+/// A server that quotes the request may quote it as it was sent, which is form-encoded.
+fn learn(redactor: &Redactor, secret: &Secret) {
+    let encoded: String = form_urlencoded::byte_serialize(secret.expose().as_bytes()).collect();
+    if encoded != secret.expose() {
+        redactor.learn(Secret::new(encoded));
     }
+    redactor.learn(secret.clone());
+}
+
+/// The beginning of a text; a page is not worth quoting.
+pub(super) fn excerpt(body: &[u8], redactor: &Redactor) -> String {
+    let text = String::from_utf8_lossy(body);
+    if text.trim_start().starts_with('<') {
+        return String::new();
+    }
+    redactor.clean(&text, MAX_EXCERPT)
 }
 
 /// A token response as [`token_answer::normalise`] writes it.

@@ -157,13 +157,16 @@ impl Bridge {
             let Some(refused) = authorizer.refused(status, reply.authenticate()) else {
                 return Ok(reply);
             };
-            // The connection is free for other requests while a person signs in.
-            drop(reply);
             let asking = manner.asking;
             let answer =
                 authorizer.answer(&refused, credential.as_ref(), &mut progress, asking).await;
-            if let Err(error) = answer {
-                return Err(error.failure(&self.endpoint.shown()).with_status(status));
+            match answer {
+                Ok(()) => {}
+                // Then the server's own words are the answer.
+                Err(error) if error.is_not_offered() => return Ok(reply),
+                Err(error) => {
+                    return Err(error.failure(&self.endpoint.shown()).with_status(status));
+                }
             }
         }
     }

@@ -1,19 +1,26 @@
 //! `mcp-tether login`: signing in to a server, now.
 
 use bytes::Bytes;
+use http::HeaderValue;
 use serde_json::json;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::remote::{Remote, start_log};
 use super::{CommandError, say};
-use crate::auth::discovery::DiscoveryError;
+use crate::auth::challenge::Challenge;
 use crate::auth::settings::Mode;
-use crate::auth::{Asking, AuthError, Credential, Progress, Refused};
+use crate::auth::{Asking, Credential, Progress, Refused};
 use crate::cli::LoginArgs;
 use crate::config::Target;
 use crate::error::{ExitCode, Failure, FailureKind};
-use crate::limits::{KEYRING_PATIENCE, KEYRING_TIMEOUT, MAX_MESSAGE_SIZE, RECOVERY_STEP_TIMEOUT};
+use crate::jsonrpc::member;
+use crate::limits::{
+    DELETE_TIMEOUT, KEYRING_PATIENCE, KEYRING_TIMEOUT, MAX_MESSAGE_SIZE, RECOVERY_STEP_TIMEOUT,
+};
 use crate::logging::Log;
-use crate::transport::{Reply, SessionHeaders};
+use crate::transport::reply::Body;
+use crate::transport::sse::Item;
+use crate::transport::{Content, Reply, SessionHeaders};
 
 /// Signs in, and makes sure that the server accepts the outcome.
 pub(super) async fn run(
@@ -54,51 +61,49 @@ pub(super) fn exit_code(kind: FailureKind) -> ExitCode {
     }
 }
 
+/// How the server reacted to a handshake.
+enum Seen {
+    /// It let us in.
+    In,
+    /// It asks for authorization, or for another one.
+    Refused(Refused),
+}
+
 impl Remote {
     async fn silent(&self) -> Result<String, Failure> {
         let shown = self.endpoint.shown();
+        let host = self.authorizer.host();
         let mut progress = Progress::default();
         loop {
             let credential = self.authorizer.credential().await;
-            let reply = self.initialize(credential.as_ref()).await?;
-            let Some(refused) = self.refused(&reply) else {
-                let host = self.authorizer.host();
-                return match credential {
-                    _ if !reply.status().is_success() => Err(reply.into_failure().await),
-                    Some(_) => Ok(format!("signed in to {host}")),
-                    None => Ok(format!("{host} asked for no authorization")),
-                };
-            };
-            self.authorizer
-                .answer(&refused, credential.as_ref(), &mut progress, Asking::Nobody)
-                .await
-                .map_err(|error| error.failure(&shown))?;
+            match (self.initialize(credential.as_ref()).await?, &credential) {
+                (Seen::In, Some(_)) => return Ok(format!("signed in to {host}")),
+                (Seen::In, None) => return Ok(format!("{host} asked for no authorization")),
+                (Seen::Refused(refused), credential) => self
+                    .authorizer
+                    .answer(&refused, credential.as_ref(), &mut progress, Asking::Nobody)
+                    .await
+                    .map_err(|error| error.failure(&shown))?,
+            }
         }
     }
 
     async fn by_hand(&self) -> Result<String, Failure> {
         let shown = self.endpoint.shown();
         let host = self.authorizer.host();
-        let reply = self.initialize(None).await?;
         // Some servers ask only later, for what is worth protecting.
-        let challenge = self.refused(&reply).map(|refused| refused.challenge);
-        let asked = challenge.is_some();
-        if !asked && !reply.status().is_success() && reply.status().as_u16() != 400 {
-            return Err(reply.into_failure().await);
-        }
-        drop(reply);
-        let signed_in = self.authorizer.sign_in_by_hand(&challenge.unwrap_or_default()).await;
-        match signed_in {
-            Err(AuthError::Discovery(error))
-                if !asked && matches!(*error, DiscoveryError::NotOffered { .. }) =>
-            {
+        let (asked, challenge) = match self.initialize(None).await? {
+            Seen::Refused(refused) => (true, refused.challenge),
+            Seen::In => (false, Challenge::default()),
+        };
+        match self.authorizer.sign_in_by_hand(&challenge).await {
+            Err(error) if !asked && error.is_not_offered() => {
                 return Ok(format!("{host} asks for no authorization"));
             }
             outcome => outcome.map_err(|error| error.failure(&shown))?,
         }
         let credential = self.authorizer.credential().await;
-        let reply = self.initialize(credential.as_ref()).await?;
-        if let Some(refused) = self.refused(&reply) {
+        if let Seen::Refused(refused) = self.initialize(credential.as_ref()).await? {
             let mut progress = Progress::signed_in();
             self.authorizer
                 .answer(&refused, credential.as_ref(), &mut progress, Asking::Nobody)
@@ -109,15 +114,12 @@ impl Remote {
             Some(store) => store.vault_in_use().await.to_string(),
             None => String::new(),
         };
-        Ok(format!("signed in to {host}; stored in {place}"))
-    }
-
-    fn refused(&self, reply: &Reply) -> Option<Refused> {
-        self.authorizer.refused(reply.status().as_u16(), reply.authenticate())
+        Ok(format!("signed in to {host}; kept in {place}"))
     }
 
     /// A handshake that is not gone through with: only whether the server lets us in is of interest.
-    async fn initialize(&self, credential: Option<&Credential>) -> Result<Reply, Failure> {
+    /// The session that it makes is ended.
+    async fn initialize(&self, credential: Option<&Credential>) -> Result<Seen, Failure> {
         let request = json!({
             "jsonrpc": "2.0", "id": 1, "method": "initialize",
             "params": {
@@ -128,22 +130,55 @@ impl Remote {
         });
         let authorization = credential.map(Credential::header);
         let none = SessionHeaders::default();
+        let end = Instant::now() + RECOVERY_STEP_TIMEOUT;
         let post = self.endpoint.post(Bytes::from(request.to_string()), &none, authorization, None);
-        let reply =
-            tokio::time::timeout(RECOVERY_STEP_TIMEOUT, post).await.unwrap_or_else(|_| {
-                let text = format!(
-                    "{} did not answer within {} s",
-                    self.authorizer.host(),
-                    RECOVERY_STEP_TIMEOUT.as_secs()
-                );
-                Err(Failure::new(FailureKind::Timeout, text).at(&self.endpoint.shown()))
-            })?;
+        let reply = timeout_at(end, post).await.unwrap_or_else(|_| {
+            let text = format!(
+                "{} did not answer within {} s",
+                self.authorizer.host(),
+                RECOVERY_STEP_TIMEOUT.as_secs()
+            );
+            Err(Failure::new(FailureKind::Timeout, text).at(&self.endpoint.shown()))
+        })?;
+        let status = reply.status();
+        if let Some(refused) = self.authorizer.refused(status.as_u16(), reply.authenticate()) {
+            return Ok(Seen::Refused(refused));
+        }
+        if !status.is_success() {
+            return Err(reply.into_failure().await);
+        }
         if let Some(session) = reply.session_id() {
-            let headers = SessionHeaders { session: Some(session), version: None };
+            let version = timeout_at(end, negotiated(reply)).await.ok().flatten();
+            let headers = SessionHeaders { session: Some(session), version };
             let delete = self.endpoint.delete(&headers, authorization);
             // A server that does not end sessions on request forgets them by itself.
-            let _ = tokio::time::timeout(crate::limits::DELETE_TIMEOUT, delete).await;
+            let _ = timeout(DELETE_TIMEOUT, delete).await;
         }
-        Ok(reply)
+        Ok(Seen::In)
     }
+}
+
+/// The revision in the first answer of a response.
+async fn negotiated(mut reply: Reply) -> Option<HeaderValue> {
+    let version = |message: &[u8]| {
+        let version = member::lookup_string(message, &["result", "protocolVersion"])?;
+        HeaderValue::try_from(version).ok()
+    };
+    if reply.content() != Content::Events {
+        return match reply.read().await {
+            Ok(Body::Whole(body)) => version(&body),
+            _ => None,
+        };
+    }
+    let mut stream = reply.into_events(Bytes::new());
+    while stream.wait().await.unwrap_or(false) {
+        while let Some(item) = stream.buffered() {
+            if let Item::Event(event) = item
+                && let Some(version) = version(&event.data)
+            {
+                return Some(version);
+            }
+        }
+    }
+    None
 }

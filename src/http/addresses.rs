@@ -36,10 +36,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     let shared = a == 100 && b & 0xc0 == 64;
     let protocol = a == 192 && b == 0 && c == 0;
     // 0.0.0.0/8 is this network; 224.0.0.0/4 are groups, 240.0.0.0/4 is reserved.
-    !(a == 0 || a >= 224 || shared || protocol)
-        && !address.is_private()
-        && !address.is_loopback()
-        && !address.is_link_local()
+    let special = a == 0 || a >= 224 || shared || protocol;
+    !(special || address.is_private() || address.is_loopback() || address.is_link_local())
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
@@ -47,7 +45,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     let unique_local = first & 0xfe00 == 0xfc00;
     // fe80::/10 is this link; fec0::/10 was this site once.
     let link_or_site = first & 0xff80 == 0xfe80;
-    !unique_local && !link_or_site && !address.is_multicast()
+    !(unique_local || link_or_site || address.is_multicast())
 }
 
 /// The IPv4 address that an IPv6 address stands for: mapped and compatible (RFC 4291, section

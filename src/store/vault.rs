@@ -88,7 +88,7 @@ impl Vaults {
                     let path = self.file(name);
                     file::read(&path).map_err(StoreError::io("read", &path))?
                 }
-                Some(_) if self.choice != Choice::File => self.from_keyring(name).await?,
+                Some(_) if self.choice != Choice::File => self.keyring_record(name).await?,
                 _ => return Ok(None),
             };
             if found.is_some() {
@@ -104,7 +104,7 @@ impl Vaults {
         Ok(None)
     }
 
-    async fn from_keyring(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    async fn keyring_record(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let item = name.to_owned();
         match self.keyring.run(move |items| parts::read(items, &item)).await {
             Ok(found) => Ok(found),

@@ -292,6 +292,20 @@ mod tests {
         }
 
         #[test]
+        fn a_verdict_stands_whatever_follows(
+            start in "(GET|POST|GE) (/callback)?(\\?state=fake-state-0123456789)?[ -~]{0,9} HTTP/1.1\r\n",
+            fields in "(Host: localhost:20123\r\n)?([a-z:\r\n ]{0,9})?(\r\n)?",
+            rest in ".{0,20}",
+        ) {
+            let head = format!("{start}{fields}{rest}");
+            let verdict = look(&head);
+            for end in (0..head.len()).filter(|end| head.is_char_boundary(*end)) {
+                let early = look(&head[..end]);
+                assert!(early == Verdict::More || early == verdict, "{head:?} {end}");
+            }
+        }
+
+        #[test]
         fn only_the_right_state_is_accepted(given in "(fake-state-012345678)?.{0,12}") {
             let query = url::form_urlencoded::Serializer::new(String::new())
                 .append_pair("state", &given)

@@ -201,11 +201,12 @@ async fn a_port_that_is_taken_is_left_to_its_owner() {
 
 #[tokio::test]
 async fn localhost_is_all_of_this_machine() {
-    let Ok(other) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await else {
+    // A derived port: outgoing connections of other tests do not get it.
+    let port = url(listener("https://localhost.example/").await.redirect_uri()).port().unwrap();
+    let Ok(other) = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await else {
         return; // No IPv6 here.
     };
     // Another program on ::1 would get the code where a browser prefers IPv6.
-    let port = other.local_addr().unwrap().port();
     let uri = format!("http://localhost:{port}/cb");
     let taken = bind_pinned(&uri).await;
     assert!(matches!(taken, Err(CallbackError::Taken(p)) if p == port), "{taken:?}");
