@@ -202,6 +202,12 @@ pub const INITIALIZE_DEADLINE: Duration = Duration::from_secs(20);
 /// One tab for each server within this, on the whole machine, unless a person runs `login`.
 pub const TAB_INTERVAL: Duration = Duration::from_secs(600);
 
+/// What starting the browser may take before it counts as started.
+pub const BROWSER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Times that the port of a process which has died is tried.
+pub const RESUME_ATTEMPTS: u32 = 5;
+
 /// Connections to the callback listener that are served at once.
 pub const MAX_CALLBACK_CONNECTIONS: usize = 16;
 

@@ -219,7 +219,8 @@ impl Authorizer {
         progress: &mut Progress,
     ) -> Result<Option<Want>, AuthError> {
         self.load().await;
-        if self.held().generation != used.map_or(0, |used| used.generation) {
+        let sent = used.map(|used| used.generation);
+        if self.held().credential().is_some_and(|now| Some(now.generation) != sent) {
             return Ok(None);
         }
         let record = self.held().record();

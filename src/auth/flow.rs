@@ -1,11 +1,13 @@
 //! One authorization code flow with PKCE: from discovery to the URL that the browser is sent to
 //! (OAuth 2.1, section 4.1).
 
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 use url::Url;
 
 use super::authorization_request::{self, AuthorizationRequest, Prepared};
 use super::authorizer::Authorizer;
-use super::browser::{self, Opened};
+use super::browser::{self, Environment, Opened};
 use super::callback::Listener;
 use super::client::{self, Choice};
 use super::discovery::discover;
@@ -15,7 +17,7 @@ use super::metadata::ServerMetadata;
 use super::settings::{ClientSecret, ResourceParameter};
 use super::shared::Want;
 use super::{client_key, parameters, registration, scope};
-use crate::limits::{MAX_EXCERPT, TAB_INTERVAL};
+use crate::limits::{BROWSER_TIMEOUT, LOCK_POLL, MAX_EXCERPT, RESUME_ATTEMPTS, TAB_INTERVAL};
 use crate::secret::Secret;
 use crate::store::record::VERSION;
 use crate::store::{ClientRecord, LoginLock, LoginRecord};
@@ -104,8 +106,7 @@ impl Flow {
             return None;
         }
         let metadata: ServerMetadata = serde_json::from_value(record.metadata).ok()?;
-        let again = Some(record.client.redirect_uri.as_str());
-        let listener = Listener::bind(&settings.callback, &settings.server, again).await.ok()?;
+        let listener = rebind(auth, &record.client.redirect_uri).await?;
         tracing::info!("going on with the sign-in that another process has begun");
         Some(Flow {
             listener,
@@ -168,9 +169,9 @@ impl Flow {
     }
 
     /// Shows the URL to the person, where that is possible and wanted.
-    pub fn open(&self, auth: &Authorizer) -> Opened {
+    pub async fn open(&self, auth: &Authorizer) -> Opened {
         match &auth.settings.browser {
-            Some(environment) => browser::open(&self.url, environment),
+            Some(environment) => open(self.url.clone(), environment.clone()).await,
             None => Opened::No("--no-browser"),
         }
     }
@@ -195,9 +196,10 @@ impl Flow {
     }
 
     /// Registers anew, because the authorization server no longer knows the client. `false` if it
-    /// is not one that was registered by us earlier.
+    /// is not one that was registered by us, or was registered just now; then the next flow does.
     pub async fn drop_client(&mut self, auth: &Authorizer) -> Result<bool, AuthError> {
-        if !self.forget_client(auth).await? {
+        let fresh = self.fresh;
+        if !self.forget_client(auth).await? || fresh {
             return Ok(false);
         }
         let redirect_uri = self.listener.redirect_uri().to_owned();
@@ -206,14 +208,45 @@ impl Flow {
         Ok(true)
     }
 
-    /// The next flow registers anew. `false` if there is no registration of an earlier flow.
+    /// The next flow registers anew. `false` if the client was not registered by us.
     pub async fn forget_client(&self, auth: &Authorizer) -> Result<bool, AuthError> {
-        if !self.client.registered || self.fresh {
+        if !self.client.registered {
             return Ok(false);
         }
         let key = client_key(&self.client, &auth.settings.profile);
         auth.store()?.remove_client(&key).await?;
         Ok(true)
+    }
+}
+
+/// Listens where a process did that has died; the system may take a moment to notice.
+async fn rebind(auth: &Authorizer, redirect_uri: &str) -> Option<Listener> {
+    let settings = &auth.settings;
+    for _ in 0..RESUME_ATTEMPTS {
+        let again = Some(redirect_uri);
+        match Listener::bind(&settings.callback, &settings.server, again).await {
+            Ok(listener) => return Some(listener),
+            Err(error) => tracing::debug!("{error}"),
+        }
+        sleep(LOCK_POLL).await;
+    }
+    None
+}
+
+/// Some launchers are waited for, which must not stop the bridge.
+async fn open(url: Url, environment: Environment) -> Opened {
+    let (done, opened) = oneshot::channel();
+    let started = std::thread::Builder::new().name("browser".into()).spawn(move || {
+        // Whoever asked may have stopped waiting.
+        let _ = done.send(browser::open(&url, &environment));
+    });
+    match started {
+        Ok(_) => match timeout(BROWSER_TIMEOUT, opened).await {
+            Ok(Ok(opened)) => opened,
+            // It is still starting.
+            _ => Opened::Yes,
+        },
+        Err(_) => Opened::No("the system gives no thread"),
     }
 }
 

@@ -2,15 +2,6 @@
 
 use url::Url;
 
-/// Which request a parameter is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// The authorization request (`--auth-param`).
-    Authorization,
-    /// Requests to the token endpoint (`--token-param`).
-    Token,
-}
-
 /// Why a parameter is refused. The text does not show its value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParameterError {
@@ -78,7 +69,7 @@ fn instead(name: &str) -> &'static str {
 ///
 /// # Errors
 /// The first that is none, or that the flow owns.
-pub fn parse(texts: &[String], _: Request) -> Result<Vec<(String, String)>, ParameterError> {
+pub fn parse(texts: &[String]) -> Result<Vec<(String, String)>, ParameterError> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     for text in texts {
         let (name, value) = text.split_once('=').ok_or(ParameterError::Shape)?;
@@ -128,7 +119,7 @@ mod tests {
 
     #[test]
     fn pairs() {
-        let parse = |text: &str| parse(&[text.to_owned()], Request::Authorization);
+        let parse = |text: &str| parse(&[text.to_owned()]);
         assert_eq!(parse("audience=a=b"), Ok(vec![("audience".into(), "a=b".into())]));
         assert_eq!(parse("empty="), Ok(vec![("empty".into(), String::new())]));
         for wrong in ["audience", "=x", ""] {
@@ -139,7 +130,7 @@ mod tests {
             assert!(error.contains(owned) && !error.contains("fake-value"), "{error}");
         }
         let twice = ["a=fake-1".to_owned(), "b=".to_owned(), "a=fake-2".to_owned()];
-        let error = super::parse(&twice, Request::Token).unwrap_err();
+        let error = super::parse(&twice).unwrap_err();
         assert_eq!(error, ParameterError::Twice { name: "a".into() });
         assert!(parse("Scope=x").unwrap_err().to_string().contains("--scope"));
     }

@@ -22,7 +22,7 @@ pub enum RegistrationError {
     Transient(Failure),
     /// It was refused.
     #[error(
-        "client registration refused (HTTP {status}{said}) by {host}; it may admit approved clients only: register one there with the redirect URI {redirect_uri} and use --client-id"
+        "client registration refused (HTTP {status}{said}) by {host}; use --client-id with one that is approved there for {redirect_uri}"
     )]
     Refused {
         /// The authorization server.

@@ -11,7 +11,7 @@ use super::discovery::Discovered;
 use super::error::AuthError;
 use super::held::{is_expired, now};
 use super::settings::Mode;
-use crate::limits::{REFRESH_PAUSE, SIGN_IN_PAUSE};
+use crate::limits::SIGN_IN_PAUSE;
 use crate::secret::Secret;
 use crate::store::TokenRecord;
 
@@ -53,11 +53,6 @@ pub enum Login {
         /// Why.
         error: AuthError,
     },
-}
-
-/// How long nothing is tried again.
-fn pause_after(error: &AuthError) -> Duration {
-    if error.transient().is_some() { REFRESH_PAUSE } else { SIGN_IN_PAUSE }
 }
 
 impl Login {
@@ -115,7 +110,10 @@ impl Authorizer {
     fn begin(self: &Arc<Self>, want: Want) -> Result<(), AuthError> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         match &*self.login.borrow() {
-            Login::Failed { at, error } if at.elapsed() < pause_after(error) => {
+            // What will pass may have passed.
+            Login::Failed { at, error }
+                if error.transient().is_none() && at.elapsed() < SIGN_IN_PAUSE =>
+            {
                 return Err(error.clone());
             }
             state if state.is_running() => return Ok(()),

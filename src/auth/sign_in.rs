@@ -118,7 +118,7 @@ impl Authorizer {
         }
         let mut opened = shown;
         if may_open {
-            match flow.open(self) {
+            match flow.open(self).await {
                 Opened::Yes => opened = true,
                 Opened::No(reason) => tracing::info!("no browser was opened: {reason}"),
             }

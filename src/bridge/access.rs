@@ -165,7 +165,9 @@ impl Bridge {
                 // Then the server's own words are the answer.
                 Err(error) if error.is_not_offered() => return Ok(reply),
                 Err(error) => {
-                    return Err(error.failure(&self.endpoint.shown()).with_status(status));
+                    let mut failure = error.failure(&self.endpoint.shown());
+                    failure.status.get_or_insert(status);
+                    return Err(failure);
                 }
             }
         }

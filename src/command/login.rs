@@ -42,14 +42,14 @@ pub(super) async fn run(
         }
         Err(failure) => {
             tracing::error!("{failure}");
-            Ok(exit_code(failure.kind))
+            Ok(exit_code(&failure))
         }
     }
 }
 
 /// The exit code of a command that ends by a failure.
-pub(super) fn exit_code(kind: FailureKind) -> ExitCode {
-    match kind {
+fn exit_code(failure: &Failure) -> ExitCode {
+    match failure.kind {
         FailureKind::Unauthorized => ExitCode::Unauthorized,
         FailureKind::Dns
         | FailureKind::Connect
@@ -57,6 +57,9 @@ pub(super) fn exit_code(kind: FailureKind) -> ExitCode {
         | FailureKind::Timeout
         | FailureKind::RateLimited
         | FailureKind::StreamLost => ExitCode::Unreachable,
+        FailureKind::HttpStatus if failure.status.is_some_and(|status| status >= 500) => {
+            ExitCode::Unreachable
+        }
         _ => ExitCode::Usage,
     }
 }

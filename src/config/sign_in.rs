@@ -11,7 +11,7 @@ use super::{ConfigError, Env, duration};
 use crate::auth::browser::Environment;
 use crate::auth::callback::CallbackSettings;
 use crate::auth::client::Identity;
-use crate::auth::parameters::{self, Request};
+use crate::auth::parameters;
 use crate::auth::settings::{ClientSecret, Mode, ResourceParameter, Settings};
 use crate::cli::SignInArgs;
 use crate::cli::sign_in::{AuthMode, StoreArgs, StoreChoice};
@@ -53,9 +53,8 @@ pub(super) fn resolve(
         AuthMode::Stored => Mode::Stored,
         AuthMode::Interactive => Mode::Interactive,
     };
-    let pairs = |texts: &[String], request: Request, flag| {
-        parameters::parse(texts, request).map_err(|e| wrong(flag)(e.to_string()))
-    };
+    let pairs =
+        |texts: &[String], flag| parameters::parse(texts).map_err(|e| wrong(flag)(e.to_string()));
     Ok(SignIn {
         settings: Settings {
             mode,
@@ -76,8 +75,8 @@ pub(super) fn resolve(
                     ResourceParameter::Given(value.to_owned())
                 }
             },
-            auth_params: pairs(&args.auth_param, Request::Authorization, "--auth-param")?,
-            token_params: pairs(&args.token_param, Request::Token, "--token-param")?,
+            auth_params: pairs(&args.auth_param, "--auth-param")?,
+            token_params: pairs(&args.token_param, "--token-param")?,
             allow_missing_pkce_metadata: args.allow_missing_pkce_metadata,
             allow_http,
             use_id_token: args.use_id_token,
@@ -86,7 +85,8 @@ pub(super) fn resolve(
                 args.callback_bind.as_deref(),
             )
             .map_err(|error| wrong("--callback-url, --callback-bind")(error.to_string()))?,
-            browser: (!args.no_browser).then(|| Environment::detect(env)),
+            browser: (!args.no_browser)
+                .then(|| Environment { allow_http, ..Environment::detect(env) }),
             auth_timeout: auth_timeout(&args.auth_timeout)?,
         },
         places: Places::find(env),

@@ -151,7 +151,7 @@ mod tests {
         write(&path, b"one").unwrap();
         write(&path, b"two").unwrap();
         assert_eq!(read(&path).unwrap().unwrap(), b"two");
-        assert_eq!(list(&home.path().join("a"), 10).unwrap(), [path.clone()]);
+        assert_eq!(list(&home.path().join("a"), 10).unwrap(), std::slice::from_ref(&path));
         remove(&path).unwrap();
         remove(&path).unwrap();
         assert_eq!(fs::read_dir(home.path().join("a")).unwrap().count(), 0);
