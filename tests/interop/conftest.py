@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
+from support.authorization import AuthorizationServer, ProtectedServer
+from support.home import Home
 from support.paths import bridge_command
 from support.recorder import Recorder
 from support.servers import KINDS, Server
@@ -37,6 +40,28 @@ def servers() -> Iterator[Callable[[str], Server]]:
     yield get
     for server in running.values():
         server.kill()
+
+
+@pytest.fixture
+def authorization() -> Iterator[AuthorizationServer]:
+    """An authorization server that knows nobody yet."""
+    server = AuthorizationServer()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def protected(authorization: AuthorizationServer) -> Iterator[ProtectedServer]:
+    """An MCP server that takes the tokens of `authorization`."""
+    server = ProtectedServer(authorization)
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """The home of somebody whose browser signs in at once."""
+    return Home(tmp_path)
 
 
 class Bridged:

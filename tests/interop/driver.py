@@ -13,15 +13,26 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from support.home import Home  # noqa: E402
 from support.paths import bridge_command  # noqa: E402
 from support.stdio_client import LATEST, StdioClient  # noqa: E402
+
+CLIENT_METADATA_URL = "https://conformance-test.local/client-metadata.json"
+"""The only one that the suite's authorization servers know; nobody asks for it."""
+
+UNAUTHORIZED = -31011
+
+DONE = "driver: all as expected"
+"""Printed at a good end: the suite does not mind how a client ends that it expects to give up."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,13 @@ class Run:
     def client(self, **more: Any) -> StdioClient:
         """Starts the bridge to the suite's server."""
         return StdioClient([*bridge_command(), self.url], **more)
+
+    @contextmanager
+    def signing_in(self, *flags: str, **variables: str) -> Iterator[StdioClient]:
+        """Starts the bridge with a new home and a browser that signs in at once."""
+        with tempfile.TemporaryDirectory() as directory:
+            with Home(Path(directory), **variables).bridge(self.url, *flags) as client:
+                yield client
 
 
 def tools(run: Run) -> None:
@@ -79,12 +97,85 @@ def schema_echo(run: Run) -> None:
         client.start_tool("json_schema_echo", {"schema": schema}).result()
 
 
+def use(client: StdioClient) -> None:
+    """What the suite's own client does once it is signed in."""
+    client.initialize()
+    (tool,) = client.request("tools/list")["tools"]
+    client.start_tool(tool["name"]).result()
+
+
+def sign_in(run: Run) -> None:
+    """Signs in as a client that nobody knows yet."""
+    with run.signing_in() as client:
+        use(client)
+
+
+def sign_in_with_metadata_document(run: Run) -> None:
+    """Signs in with the URL of a Client ID Metadata Document."""
+    with run.signing_in("--client-metadata-url", CLIENT_METADATA_URL) as client:
+        use(client)
+
+
+def sign_in_as_known_client(run: Run) -> None:
+    """Signs in with the identifier and the secret that the suite hands out."""
+    secret = run.context["client_secret"]
+    flags = ("--client-id", run.context["client_id"], "--client-secret", "env:CONFORMANCE_CLIENT_SECRET")
+    with run.signing_in(*flags, CONFORMANCE_CLIENT_SECRET=secret) as client:
+        use(client)
+
+
+def refused(run: Run) -> None:
+    """The sign-in must not succeed; the client is told so and the bridge lives on."""
+    with run.signing_in() as client:
+        expect_unauthorized(client.start_initialize().message())
+
+
+def never_enough(run: Run) -> None:
+    """No scope is ever enough; after some attempts the client is told so."""
+    with run.signing_in() as client:
+        client.initialize()
+        expect_unauthorized(client.start("tools/list").message())
+
+
+def expect_unauthorized(message: dict[str, Any]) -> None:
+    error = message.get("error")
+    assert error is not None and error["code"] == UNAUTHORIZED, message
+    assert error["data"]["kind"] == "unauthorized", message
+
+
 SCENARIOS: dict[str, Callable[[Run], None]] = {
     "initialize": tools,
     "tools_call": tools,
     "sse-retry": call_without_arguments,
     "elicitation-sep1034-client-defaults": elicitation_defaults,
     "json-schema-2020-12-preservation": schema_echo,
+    "auth/2025-03-26-oauth-endpoint-fallback": sign_in,
+    "auth/2025-03-26-oauth-metadata-backcompat": sign_in,
+    "auth/authorization-server-migration": sign_in,
+    "auth/basic-cimd": sign_in_with_metadata_document,
+    "auth/iss-normalized": refused,
+    "auth/iss-not-advertised": sign_in,
+    "auth/iss-supported": sign_in,
+    "auth/iss-supported-missing": refused,
+    "auth/iss-unexpected": refused,
+    "auth/iss-wrong-issuer": refused,
+    "auth/metadata-default": sign_in,
+    "auth/metadata-issuer-mismatch": refused,
+    "auth/metadata-var1": sign_in,
+    "auth/metadata-var2": sign_in,
+    "auth/metadata-var3": sign_in,
+    "auth/offline-access-not-supported": sign_in,
+    "auth/offline-access-scope": sign_in,
+    "auth/pre-registration": sign_in_as_known_client,
+    "auth/resource-mismatch": refused,
+    "auth/scope-from-scopes-supported": sign_in,
+    "auth/scope-from-www-authenticate": sign_in,
+    "auth/scope-omitted-when-undefined": sign_in,
+    "auth/scope-retry-limit": never_enough,
+    "auth/scope-step-up": sign_in,
+    "auth/token-endpoint-auth-basic": sign_in,
+    "auth/token-endpoint-auth-none": sign_in,
+    "auth/token-endpoint-auth-post": sign_in,
 }
 
 
@@ -100,6 +191,7 @@ def main() -> int:
         print(f"driver: no function for the scenario {run.scenario}", file=sys.stderr)
         return 2
     scenario(run)
+    print(DONE)
     return 0
 
 

@@ -224,6 +224,7 @@ fn cognito_and_its_id_token() {
 #[test]
 fn atlassian_and_its_rotation() {
     let realm = Realm::with(|o| (o.at_mcp, o.prm) = (true, None));
+    realm.many_clients();
     let bridges: Vec<_> = (0..5).map(|_| realm.bridge().start()).collect();
     bridges.iter().for_each(|bridge| drop(bridge.handshake().result()));
     for round in 1..=3 {

@@ -71,7 +71,7 @@ fn nothing_in_the_url_is_run_by_a_shell() {
     bridge.send(INITIALIZE);
     let opened = realm.browser.wait_opened(1);
     assert_eq!(url::Url::parse(&opened[0]).unwrap().as_str(), opened[0], "as the parser has it");
-    assert!(!opened[0].contains(['`', ' ', '"']), "{}", opened[0]);
+    assert!(!opened[0].contains([' ', '"', '<']), "{}", opened[0]);
     follow(&opened[0]).unwrap();
     bridge.answer(0).result();
     bridge.finish();
@@ -81,6 +81,7 @@ fn nothing_in_the_url_is_run_by_a_shell() {
 #[test]
 fn twenty_bridges_open_one_tab() {
     let realm = Realm::new();
+    realm.many_clients();
     realm.browser.hold();
     let bridges: Vec<_> = (0..20).map(|_| realm.bridge().start()).collect();
     bridges.iter().for_each(|bridge| bridge.send(INITIALIZE));
@@ -118,6 +119,7 @@ fn the_next_process_goes_on_when_one_is_killed() {
 #[test]
 fn one_that_waits_already_goes_on_when_another_is_killed() {
     let realm = Realm::new();
+    realm.many_clients();
     realm.browser.hold();
     let bridges: Vec<_> = (0..3).map(|_| realm.bridge().start()).collect();
     bridges.iter().for_each(|bridge| bridge.send(INITIALIZE));

@@ -142,7 +142,9 @@ fn the_page_is_safe_and_says_what_happened() {
         assert!(page.header("content-type").unwrap().starts_with("text/html"));
         assert!(page.body.contains("<html lang="), "{page:?}");
         // Self-contained: nothing is loaded, and nothing of the query is there.
-        for loading in ["src=", "<link", "@import", "http://", "url("] {
+        for loading in
+            ["src=", "href=\"http", "rel=\"stylesheet", "@import", "http://", "https://", "url("]
+        {
             assert!(!page.body.contains(loading), "{loading}: {page:?}");
         }
         assert!(!page.body.contains("fake-code"), "{page:?}");

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::oauth::Options;
+use crate::support::oauth::{Options, wait_for};
 use crate::support::*;
 
 const PATH_PRM: &str = "/.well-known/oauth-protected-resource/mcp";
@@ -244,10 +244,11 @@ fn trouble_is_not_absence() {
     let realm = Realm::with(|o| o.guards = |r| r.kind == "tools/call");
     let bridge = realm.bridge().ready(&realm.mcp);
     realm.issuer.once("metadata", Reply::status(503));
-    let answer = bridge.ask(1, "tools/call");
-    if answer.is_error {
-        bridge.ask(2, "tools/call").result();
-    }
+    let mut id = 0;
+    wait_for("the sign-in", || {
+        id += 1;
+        (!bridge.ask(id, "tools/call").is_error).then_some(())
+    });
     bridge.finish().clean();
 }
 

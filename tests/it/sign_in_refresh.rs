@@ -52,6 +52,7 @@ fn a_token_that_expires_in_mid_session() {
 #[test]
 fn twenty_processes_refresh_once() {
     let realm = Realm::new();
+    realm.many_clients();
     realm.login_expired(&[]);
     // All of them want it meanwhile.
     realm.set(|o| o.token_delay = Duration::from_millis(500));
@@ -180,6 +181,7 @@ fn without_a_refresh_token_a_person_is_asked() {
 #[test]
 fn a_loser_takes_over_what_the_winner_has() {
     let realm = Realm::new();
+    realm.many_clients();
     let (one, two) = (realm.bridge().ready(&realm.mcp), realm.bridge().start());
     two.handshake().result();
     for id in 1..=3 {

@@ -89,6 +89,8 @@ fn script(realm: &Realm, turn: Turn) {
 
 fn check(turns: &[Turn]) {
     let realm = Realm::new();
+    // Some handshakes fail, and the client goes on all the same.
+    realm.mcp.mcp().set(|s| s.strict = false);
     for turn in turns {
         realm.set(|o| change(o, *turn));
         script(&realm, *turn);

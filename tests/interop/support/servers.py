@@ -39,8 +39,9 @@ class Kind:
         return self.name
 
 
-def _script(interpreter: Any, script: str, *more: str) -> Callable[[int], list[str]]:
-    return lambda port: [str(interpreter), str(HERE / "servers" / script), "--port", str(port), *more]
+def script(interpreter: Any, name: str, *more: str) -> Callable[[int], list[str]]:
+    """The command of one of our own servers, as a function of its port."""
+    return lambda port: [str(interpreter), str(HERE / "servers" / name), "--port", str(port), *more]
 
 
 KINDS = {
@@ -54,12 +55,12 @@ KINDS = {
             own=False,
             ready=r"listening on port (\d+)",
         ),
-        Kind("typescript", "interop-typescript", _script(NODE, "ts-event-store.mjs"), sessions=True, resumable=True),
-        Kind("python", "interop-python", _script(PYTHON, "python_server.py"), sessions=True, resumable=True),
+        Kind("typescript", "interop-typescript", script(NODE, "ts-event-store.mjs"), sessions=True, resumable=True),
+        Kind("python", "interop-python", script(PYTHON, "python_server.py"), sessions=True, resumable=True),
         Kind(
             "python-stateless-json",
             "interop-python",
-            _script(PYTHON, "python_server.py", "--mode", "stateless-json"),
+            script(PYTHON, "python_server.py", "--mode", "stateless-json"),
             sessions=False,
         ),
         Kind("rmcp", "interop-rmcp", lambda port: [str(RMCP_SERVER), "--port", str(port)], sessions=True),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import subprocess
 import tempfile
 import threading
@@ -198,9 +199,9 @@ class StdioClient:
         """Calls a tool and gives the text that it answers."""
         return self.start_tool(name, arguments).text()
 
-    def initialize(self, version: str = LATEST) -> dict[str, Any]:
-        """The handshake; gives the server's InitializeResult."""
-        result = self.request(
+    def start_initialize(self, version: str = LATEST) -> Answer:
+        """Sends `initialize` and does not wait."""
+        return self.start(
             "initialize",
             {
                 "protocolVersion": version,
@@ -208,6 +209,10 @@ class StdioClient:
                 "clientInfo": {"name": "interop-client", "version": "1.0.0"},
             },
         )
+
+    def initialize(self, version: str = LATEST) -> dict[str, Any]:
+        """The handshake; gives the server's InitializeResult."""
+        result = self.start_initialize(version).result()
         self.notify("notifications/initialized")
         return result
 
@@ -250,10 +255,15 @@ class StdioClient:
             if message["params"]["progressToken"] == token
         ]
 
+    def logged(self) -> str:
+        """Everything that the bridge has logged so far."""
+        # The bridge writes at the offset of the same open file, so nobody may seek in it.
+        file = self._stderr.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
+
     def stderr(self) -> str:
         """The end of what the bridge logged."""
-        self._stderr.seek(0)
-        return "bridge's stderr: " + self._stderr.read()[-4000:].decode(errors="replace")
+        return "bridge's stderr: " + self.logged()[-4000:]
 
     # The end ----------------------------------------------------------------------------------
 

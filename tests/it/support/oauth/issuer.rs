@@ -2,6 +2,7 @@
 //! the other side does wrong.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -13,6 +14,9 @@ use url::Url;
 use super::options::{At, Iss, Options, patched};
 use super::{Shared, endpoint, form};
 use crate::support::{Reply, Request};
+
+/// Counts the secrets of all servers.
+static SECRETS: AtomicUsize = AtomicUsize::new(1);
 
 type Parameters = HashMap<String, String>;
 
@@ -76,7 +80,9 @@ impl State {
 
     fn new_secret(&mut self, kind: &str) -> String {
         self.issued += 1;
-        let secret = format!("fake-{kind}-{:04}-0123456789abcdef", self.issued);
+        // Unlike those of all other servers.
+        let number = SECRETS.fetch_add(1, Ordering::SeqCst);
+        let secret = format!("fake-{kind}-{number:04}-0123456789abcdef");
         self.secrets.push(secret.clone());
         secret
     }
@@ -281,7 +287,9 @@ fn token(options: &Options, state: &mut State, request: &Request) -> Reply {
     if grant.request["client_id"] != id {
         state.breach(format!("a grant for {} is used by {id}", grant.request["client_id"]));
     }
-    if grant.request.get("resource") != parameters.get("resource") {
+    // Where it is refused it may be left out from then on (RFC 8707, section 2.2).
+    let may_differ = options.refuses_resource.is_some() && !parameters.contains_key("resource");
+    if grant.request.get("resource") != parameters.get("resource") && !may_differ {
         state.breach(format!("resource differs: {:?}", parameters.get("resource")));
     }
     if get("grant_type") == "refresh_token" && options.rotates {
