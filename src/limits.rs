@@ -262,8 +262,8 @@ pub const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a lock, or the sign-in of another process, is looked at.
 pub const LOCK_POLL: Duration = Duration::from_millis(100);
 
-/// Tabs for one server within [`TAB_INTERVAL`] where each is for something else: another
-/// authorization server, or more scope.
+/// Tabs for one server within [`TAB_INTERVAL`] where the one before has been answered, or each is
+/// for something else: another authorization server, or more scope.
 pub const MAX_TABS: u32 = 3;
 
 /// After a sign-in that failed, requests get the same error for this long, instead of each trying

@@ -50,7 +50,7 @@ pub use lock::{Lock, LoginLock};
 pub use marker::Kept;
 pub use places::Places;
 pub use record::{ClientAuth, ClientRecord, LoginRecord, TokenRecord};
-pub use tab::Tab;
+pub use tab::{StagedTab, Tab};
 pub use vault::{Choice, Vault};
 
 use calls::Calls;
@@ -272,6 +272,14 @@ impl Store {
     /// If the operating system refuses.
     pub fn write_tab(&self, lock: &LoginLock, tab: &Tab) -> Result<(), StoreError> {
         tab::save(&self.0.places.state, &lock.server, tab)
+    }
+
+    /// Prepares the note on a tab, for the moment when it is open.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub fn stage_tab(&self, lock: &LoginLock, tab: &Tab) -> Result<StagedTab, StoreError> {
+        tab::stage(&self.0.places.state, &lock.server, tab)
     }
 
     /// Forgets a tab.

@@ -20,7 +20,7 @@ use super::{client_key, parameters, registration, scope};
 use crate::limits::{BROWSER_TIMEOUT, LOCK_POLL, MAX_EXCERPT, RESUME_ATTEMPTS, TAB_INTERVAL};
 use crate::secret::Secret;
 use crate::store::record::VERSION;
-use crate::store::{ClientRecord, LoginLock, LoginRecord};
+use crate::store::{ClientRecord, LoginLock, LoginRecord, StagedTab};
 
 /// Where it is noted that an authorization server refuses `resource`.
 const RESOURCE_REFUSED: &str = "resource_refused";
@@ -169,9 +169,10 @@ impl Flow {
     }
 
     /// Shows the URL to the person, where that is possible and wanted.
-    pub async fn open(&self, auth: &Authorizer) -> Opened {
+    /// `note` is published the moment it is done.
+    pub async fn open(&self, auth: &Authorizer, note: Option<StagedTab>) -> Opened {
         match &auth.settings.browser {
-            Some(environment) => open(self.url.clone(), environment.clone()).await,
+            Some(environment) => open(self.url.clone(), environment.clone(), note).await,
             None => Opened::No("--no-browser"),
         }
     }
@@ -234,11 +235,17 @@ async fn rebind(auth: &Authorizer, redirect_uri: &str) -> Option<Listener> {
 }
 
 /// Some launchers are waited for, which must not stop the bridge.
-async fn open(url: Url, environment: Environment) -> Opened {
+async fn open(url: Url, environment: Environment, note: Option<StagedTab>) -> Opened {
     let (done, opened) = oneshot::channel();
     let started = std::thread::Builder::new().name("browser".into()).spawn(move || {
+        let opened = browser::open(&url, &environment);
+        if let (Opened::Yes, Some(note)) = (&opened, note)
+            && let Err(error) = note.publish()
+        {
+            tracing::debug!("the tab could not be noted: {error}");
+        }
         // Whoever asked may have stopped waiting.
-        let _ = done.send(browser::open(&url, &environment));
+        let _ = done.send(opened);
     });
     match started {
         Ok(_) => match timeout(BROWSER_TIMEOUT, opened).await {

@@ -1,7 +1,7 @@
 //! Becoming known to an authorization server: dynamic client registration (RFC 7591).
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::client::{authentication, host, preferred_method};
@@ -81,14 +81,23 @@ pub async fn register(
         "response_types": ["code"],
         "token_endpoint_auth_method": method,
     });
-    if let Some(scope) = scope {
-        request["scope"] = scope.into();
+    let scope = scope.and_then(|scope| registrable(scope, metadata));
+    if let Some(scope) = &scope {
+        request["scope"] = scope.as_str().into();
     }
-    let body = Bytes::from(request.to_string());
-    let answer = web
-        .post(&endpoint, "application/json", HeaderMap::new(), body)
-        .await
-        .map_err(RegistrationError::Transient)?;
+    let send = async |request: &Value| {
+        let body = Bytes::from(request.to_string());
+        let answer = web.post(&endpoint, "application/json", HeaderMap::new(), body).await;
+        answer.map_err(RegistrationError::Transient)
+    };
+    let mut answer = send(&request).await?;
+    if answer.status == StatusCode::BAD_REQUEST && scope.is_some() {
+        // Scopes of a resource need not be the server's own, and without any it may give all.
+        if let Some(members) = request.as_object_mut() {
+            members.remove("scope");
+        }
+        answer = send(&request).await?;
+    }
     if answer.is_transient() {
         let failure = answer.failure(&endpoint, web.redactor());
         return Err(RegistrationError::Transient(failure));
@@ -143,6 +152,15 @@ fn application_type(redirect_uri: &str) -> &'static str {
 /// Unix seconds, as a number or a string.
 fn seconds(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+/// The scopes to register for: those that the authorization server lists, if it lists any. Some
+/// refuse a client that names others, such as those of a resource.
+fn registrable(scope: &str, metadata: &ServerMetadata) -> Option<String> {
+    let Some(listed) = &metadata.scopes_supported else { return Some(scope.to_owned()) };
+    let known = scope.split_ascii_whitespace().filter(|name| listed.iter().any(|l| l == name));
+    let known: Vec<&str> = known.collect();
+    (!known.is_empty()).then(|| known.join(" "))
 }
 
 /// What a refusal says: a JSON error, or the beginning of a text.

@@ -60,8 +60,8 @@ impl Authorizer {
             Some(flow) => flow,
             None => Flow::begin(self, want).await?,
         };
-        let tab = self.announce(&flow, lock.as_ref(), want.by_hand).await?;
-        let outcome = self.conclude(&mut flow, lock.as_ref(), want, deadline).await;
+        let mut tab = self.announce(&flow, lock.as_ref(), want.by_hand).await?;
+        let outcome = self.conclude(&mut flow, &mut tab, lock.as_ref(), want, deadline).await;
         if let Some(lock) = &lock {
             // What is left would only lead the next process astray; but a tab was opened.
             store.remove_login(lock).await?;
@@ -111,28 +111,36 @@ impl Authorizer {
         let may_open = !shown
             && (by_hand
                 || recent.as_ref().is_none_or(|tab| {
-                    !tab.opened || (tab.count < MAX_TABS && is_for_something_else(tab, &flow.url))
+                    let waits = !tab.answered && !is_for_something_else(tab, &flow.url);
+                    !tab.opened || (tab.count < MAX_TABS && !waits)
                 }));
         if let Some(lock) = lock {
             store.write_login(lock, &flow.record()).await?;
         }
+        let (before, count) = match recent {
+            Some(tab) if shown || !may_open => (Some(tab), 0),
+            recent => (None, recent.map_or(0, |tab| tab.count)),
+        };
+        let url = flow.url.to_string();
+        let mut tab = match before {
+            Some(before) => Tab { url, ..before },
+            None => Tab { opened_at: now(), opened: true, url, answered: false, count: count + 1 },
+        };
         let mut opened = shown;
         if may_open {
-            match flow.open(self).await {
+            let note = lock.map(|lock| store.stage_tab(lock, &tab)).transpose()?;
+            match flow.open(self, note).await {
                 Opened::Yes => opened = true,
-                Opened::No(reason) => tracing::info!("no browser was opened: {reason}"),
+                Opened::No(reason) => {
+                    tab.opened = false;
+                    tracing::info!("no browser was opened: {reason}");
+                }
             }
         } else if !shown {
             tracing::info!("no browser was opened: one was a short while ago");
         }
         tracing::info!("to sign in to {} open this URL: {}", self.host(), flow.url);
         self.waiting(flow.url.as_str(), opened);
-        let url = flow.url.to_string();
-        let tab = match recent {
-            Some(tab) if shown || !may_open => Tab { url, ..tab },
-            Some(tab) => Tab { opened_at: now(), opened, url, count: tab.count + 1 },
-            None => Tab { opened_at: now(), opened, url, count: 1 },
-        };
         if let Some(lock) = lock {
             store.write_tab(lock, &tab)?;
         }
@@ -153,6 +161,7 @@ impl Authorizer {
     async fn conclude(
         &self,
         flow: &mut Flow,
+        tab: &mut Tab,
         lock: Option<&LoginLock>,
         want: &Want,
         deadline: Instant,
@@ -172,7 +181,8 @@ impl Authorizer {
             if let (Some(lock), Ok(store)) = (lock, self.store()) {
                 // The tab has done its work: if this process dies now, another may open one.
                 store.remove_login(lock).await?;
-                store.remove_tab(lock)?;
+                tab.answered = true;
+                store.write_tab(lock, tab)?;
             }
             match self.redeem(flow, &received).await {
                 Ok(Outcome::Tokens(tokens)) => {
@@ -192,8 +202,10 @@ impl Authorizer {
                 }
                 Ok(Outcome::Again) => {
                     flow.again(self).await?;
+                    (tab.url, tab.answered) = (flow.url.to_string(), false);
                     if let (Some(lock), Ok(store)) = (lock, self.store()) {
                         store.write_login(lock, &flow.record()).await?;
+                        store.write_tab(lock, tab)?;
                     }
                     self.waiting(flow.url.as_str(), true);
                     received.redirect(&flow.url).await;

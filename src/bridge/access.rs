@@ -189,9 +189,12 @@ impl Bridge {
         }
     }
 
-    /// How requests of the client are sent.
-    pub(super) fn manner(&self) -> Manner {
-        Manner { limit: None, asking: Asking::Within(self.settings.initialize_deadline) }
+    /// How messages of the client are sent. `initialize` gets an answer of its own when it has
+    /// waited long enough.
+    pub(super) fn manner(&self, initialize: bool) -> Manner {
+        let patience = self.settings.initialize_deadline;
+        let asking = if initialize { Asking::Anybody } else { Asking::Within(patience) };
+        Manner { limit: None, asking }
     }
 
     /// Returns when nobody has answered for [`INITIALIZE_TIMEOUT`], a sign-in not included.

@@ -93,7 +93,7 @@ impl Bridge {
         snapshot: &Snapshot,
         place: &Place,
     ) -> Result<Reply, Failure> {
-        let manner = Manner { limit: Some(DELIVERY_TIMEOUT), ..self.manner() };
+        let manner = Manner { limit: Some(DELIVERY_TIMEOUT), ..self.manner(false) };
         let post = self.post(message.bytes().clone(), &snapshot.headers, None, manner);
         tokio::pin!(post);
         match timeout(BARRIER_TIMEOUT, &mut post).await {

@@ -200,7 +200,7 @@ impl Bridge {
             OnSent::new(move || place.handed_over())
         };
         let reply = tokio::select! {
-            reply = self.post(message.bytes().clone(), &headers, Some(on_sent), self.manner()) => reply,
+            reply = self.post(message.bytes().clone(), &headers, Some(on_sent), self.manner(initialize)) => reply,
             () = lingered(ticket) => return Outcome::Done,
         };
         place.acknowledged();

@@ -118,7 +118,7 @@ impl Bridge {
             }
             state.attempts += 1;
             let patience = left.saturating_sub(pause).max(LAST_CHANCE);
-            let manner = Manner { limit: Some(patience), ..self.manner() };
+            let manner = Manner { limit: Some(patience), ..self.manner(false) };
             tokio::select! {
                 () = sleep(pause) => {}
                 () = ticket.closed() => return Reopened::Answered,

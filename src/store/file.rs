@@ -42,21 +42,56 @@ fn regular(path: &Path) -> io::Result<()> {
 /// # Errors
 /// If the operating system refuses.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let (folder, prefix) = around(path)?;
-    private_folder(folder)?;
-    let mut new = tempfile::Builder::new().prefix(&prefix).tempfile_in(folder)?;
-    new.write_all(bytes)?;
-    new.as_file().sync_all()?;
-    // Not `persist`: the standard library's rename replaces files that others have open on Windows.
-    let (file, new) = new.keep().map_err(|error| error.error)?;
-    drop(file);
-    if let Err(error) = fs::rename(&new, path) {
-        let _ = fs::remove_file(&new);
-        return Err(error);
-    }
+    Staged::new(path, bytes)?.publish()?;
     // The name must survive a loss of power as well. Not all systems can do this.
-    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    let _ = path.parent().map(|folder| File::open(folder).and_then(|folder| folder.sync_all()));
     Ok(())
+}
+
+/// What is about to be in a file: written, and not yet under its name.
+#[derive(Debug)]
+pub struct Staged {
+    new: Option<PathBuf>,
+    path: PathBuf,
+}
+
+impl Staged {
+    /// Writes `bytes` beside `path`.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub fn new(path: &Path, bytes: &[u8]) -> io::Result<Staged> {
+        let (folder, prefix) = around(path)?;
+        private_folder(folder)?;
+        let mut new = tempfile::Builder::new().prefix(&prefix).tempfile_in(folder)?;
+        new.write_all(bytes)?;
+        new.as_file().sync_all()?;
+        // Not `persist`: the standard library's rename replaces files that others have open on
+        // Windows.
+        let (_, new) = new.keep().map_err(|error| error.error)?;
+        Ok(Staged { new: Some(new), path: path.to_owned() })
+    }
+
+    /// Puts it where it belongs, at once.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub fn publish(mut self) -> io::Result<()> {
+        match self.new.take() {
+            Some(new) => fs::rename(&new, &self.path).inspect_err(|_| {
+                let _ = fs::remove_file(&new);
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Some(new) = self.new.take() {
+            let _ = fs::remove_file(new);
+        }
+    }
 }
 
 /// Removes a file, if there is one.

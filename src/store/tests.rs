@@ -358,7 +358,13 @@ async fn a_tab_is_seen_without_the_lock() {
     let world = World::new();
     let store = world.store(Choice::File);
     let lock = store.try_lock_login(SERVER, "default").unwrap().unwrap();
-    let tab = Tab { opened_at: 5, opened: true, url: "https://as.example/a?b=c".into(), count: 1 };
+    let tab = Tab {
+        opened_at: 5,
+        opened: true,
+        url: "https://as.example/a?b=c".into(),
+        answered: false,
+        count: 1,
+    };
     store.write_tab(&lock, &tab).unwrap();
     assert_eq!(world.store(Choice::Auto).tab(SERVER, "default").unwrap(), tab);
     assert_eq!(store.tab(SERVER, "work"), None);

@@ -33,7 +33,9 @@ fn a_client_that_does_not_read_cannot_keep_it_from_ending() {
             bridge.signal("TERM");
         }
         let code = bridge.wait_unread();
-        assert!(matches!((signals, code), (1, Some(0 | 6)) | (2, Some(143))), "{signals} {code:?}");
+        // On a slow machine it has ended before the second signal comes.
+        let fine = matches!((signals, code), (_, Some(0 | 6)) | (2, Some(143)));
+        assert!(fine, "{signals} {code:?}");
     }
 }
 

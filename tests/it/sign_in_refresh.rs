@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::oauth::State;
+use crate::support::browser::follow;
+use crate::support::oauth::{State, printed_url, wait_for};
 use crate::support::*;
 
 const BUSY: &str = r#"{"error":"temporarily_unavailable"}"#;
@@ -97,8 +98,12 @@ fn a_refresh_token_that_is_dead() {
     let realm = Realm::new();
     realm.login_expired(&[]);
     realm.state(State::forget_refresh_tokens);
+    realm.browser.hold();
     let bridge = realm.bridge().start();
-    bridge.handshake().result();
+    bridge.send(INITIALIZE);
+    // A tab was opened a moment ago, so that there may be none for this.
+    follow(&wait_for("the URL", || printed_url(&bridge.stderr()))).unwrap();
+    bridge.answer(0).result();
     bridge.finish().clean();
     // One more sign-in, with the same registration, exchanged in the same run.
     realm.asked(2, 3, 1);
