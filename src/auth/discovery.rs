@@ -193,7 +193,8 @@ async fn origin_metadata(
     let Ok(origin) = web.check(&defaults.issuer) else {
         return Err(not_offered(web));
     };
-    let same = |found: &str| found.strip_suffix('/').unwrap_or(found) == defaults.issuer;
+    // That revision names no issuer to compare with; old servers have one with a path.
+    let same = |found: &str| Url::parse(found).is_ok_and(|url| url.origin() == origin.origin());
     if let Some(found) = search.metadata(&defaults.issuer, &origin, same).await? {
         return Ok(found);
     }

@@ -65,6 +65,8 @@ impl Authorizer {
         if let Some(lock) = &lock {
             // What is left would only lead the next process astray; but a tab was opened.
             store.remove_login(lock).await?;
+            // Whoever has refused is not asked again so soon.
+            tab.answered = outcome.is_ok();
             store.write_tab(lock, &tab)?;
         }
         outcome

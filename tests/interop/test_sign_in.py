@@ -68,11 +68,12 @@ def test_a_restarted_bridge_refreshes(
     home.login(protected.url)
     time.sleep(TTL + 1)
     authorization.set_ttl(3600)
+    before = len(protected.answers("initialize"))
     with home.bridge(protected.url, "--auth", "stored") as client:
         client.initialize()
         assert client.tool("who") == "ada"
     assert [entry["status"] for entry in authorization.refreshes()] == [200]
-    assert protected.answers("initialize") == [200]
+    assert protected.answers("initialize")[before:] == [200]
 
 
 def test_a_refused_token_in_mid_session(
@@ -106,7 +107,7 @@ def test_a_revoked_grant_is_told_and_mended_by_login(
         error = client.start_initialize().message()["error"]
         assert error["code"] == UNAUTHORIZED, error
         assert f"mcp-tether login {protected.url}" in error["message"], error
-    assert [entry["error"] for entry in authorization.refreshes()][-1] == "invalid_grant"
+    assert [entry.get("error") for entry in authorization.refreshes()] == [None, "invalid_grant"]
 
     copy.login(protected.url)
     with copy.bridge(protected.url, "--auth", "stored") as client:
@@ -143,6 +144,7 @@ def test_logout_revokes_and_deletes(
     done = home.run("logout", protected.url)
     assert done.returncode == 0, done.stderr
     revocations = authorization.asked("/token/revocation")
-    assert revocations and {entry["status"] for entry in revocations} == {200}
+    # The access tokens here are JWTs, which this server cannot revoke; the refresh token it can.
+    assert 200 in {entry["status"] for entry in revocations}
     assert not home.files_with(tokens)
     assert home.run("login", protected.url, "--silent").returncode == 3

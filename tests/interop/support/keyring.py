@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -50,6 +52,19 @@ def variables(environment: Mapping[str, str]) -> dict[str, str]:
     return {**environment, "XDG_RUNTIME_DIR": str(runtime)}
 
 
+def _end_daemons(address: str) -> None:
+    """Ends the keyring daemons of one bus: some outlive it. No other process has this address."""
+    entry = f"DBUS_SESSION_BUS_ADDRESS={address}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "comm").read_text().startswith("gnome-keyring-d") and entry in (
+                process / "environ"
+            ).read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)
+        except OSError:
+            pass  # It has ended by itself, or belongs to somebody else.
+
+
 @contextmanager
 def _session(environment: Mapping[str, str], start: str, *options: str) -> Iterator[dict[str, str]]:
     inside = variables(environment)
@@ -62,6 +77,7 @@ def _session(environment: Mapping[str, str], start: str, *options: str) -> Itera
         text=True,
     )
     assert session.stdin is not None and session.stdout is not None
+    address = ""
     try:
         address = session.stdout.readline().strip()
         assert address, "there is no D-Bus session"
@@ -74,6 +90,8 @@ def _session(environment: Mapping[str, str], start: str, *options: str) -> Itera
             session.kill()
             session.wait()
             session.stdout.close()
+            if address:
+                _end_daemons(address)
 
 
 @contextmanager
