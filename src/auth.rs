@@ -1,8 +1,8 @@
 //! The right to send a request: OAuth 2.1 as the MCP specification profiles it.
 //!
-//! * [`authorizer`]: a header for a request, and what to do when it was refused. With [`held`], the
-//!   record in memory; [`refresh`]; [`shared`], one sign-in for everybody who waits for it.
-//! * [`sign_in`]: the sign-in with the browser; [`flow`]: one authorization code flow.
+//! * [`authorizer`]: a header for a request, and what to do when it was refused. With `held`, the
+//!   record in memory; `refresh`; [`shared`], one sign-in for everybody who waits for it.
+//! * `sign_in`: the sign-in with the browser; `flow`: one authorization code flow.
 //! * [`challenge`]: `WWW-Authenticate` (pure). [`metadata`]: discovery documents (pure).
 //! * [`discovery`]: from a challenge to an authorization server.
 //! * [`client`]: who we are at an authorization server; [`registration`]: becoming known to it.

@@ -1,5 +1,5 @@
 //! The token endpoint: exchanging a code, refreshing, and revoking (RFC 6749, sections 4.1.3 and 6;
-//! RFC 7009). [`token_endpoint`](super::token_endpoint) carries the requests.
+//! RFC 7009). `token_endpoint` carries the requests.
 
 use std::borrow::Cow;
 

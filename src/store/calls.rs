@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::items::{Items, KeyringError};
+use crate::limits::KEYRING_TIMEOUT;
 
 type Open = dyn Fn() -> Result<Box<dyn Items>, KeyringError> + Send + Sync;
 
@@ -27,6 +28,8 @@ struct Inner {
     patience: Duration,
     /// One call at a time. The thread has the permit, not the caller, who may have gone.
     turn: Arc<Semaphore>,
+    /// It has been opened once.
+    opened: AtomicBool,
     /// A call has not come back in time.
     stuck: AtomicBool,
     items: Mutex<Option<Box<dyn Items>>>,
@@ -48,6 +51,7 @@ impl Calls {
             open: Box::new(open),
             patience,
             turn: Arc::new(Semaphore::new(1)),
+            opened: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
             items: Mutex::default(),
         }))
@@ -62,7 +66,21 @@ impl Calls {
         &self,
         job: impl Fn(&dyn Items) -> Result<T, KeyringError> + Send + 'static,
     ) -> Result<T, KeyringError> {
-        let silent = Err(KeyringError::Silent(self.0.patience));
+        let patience = self.0.patience;
+        if !self.0.opened.load(Ordering::SeqCst) {
+            // Opening waits for nobody: only the keyring's items may have to be unlocked.
+            self.within(patience.min(KEYRING_TIMEOUT), |_| Ok(())).await?;
+            self.0.opened.store(true, Ordering::SeqCst);
+        }
+        self.within(patience, job).await
+    }
+
+    async fn within<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        job: impl Fn(&dyn Items) -> Result<T, KeyringError> + Send + 'static,
+    ) -> Result<T, KeyringError> {
+        let silent = Err(KeyringError::Silent(patience));
         if self.0.stuck.load(Ordering::SeqCst) {
             return silent;
         }
@@ -89,7 +107,7 @@ impl Calls {
                 Err(KeyringError::Failed("the library for it has failed".into()))
             })
         };
-        if let Ok(result) = timeout(self.0.patience, attempt).await {
+        if let Ok(result) = timeout(patience, attempt).await {
             return result;
         }
         self.0.stuck.store(true, Ordering::SeqCst);
