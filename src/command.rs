@@ -1,8 +1,8 @@
 //! What a person can ask for. The bridge is the default.
 //!
-//! * [`login`], [`logout`], [`status`]: signing in and out.
+//! * `login`, `logout`, `status`: signing in and out.
 //! * `tryout`: the demo's round trip.
-//! * [`remote`]: what commands share that speak with one server.
+//! * `remote`: what commands share that speak with one server.
 
 mod login;
 mod logout;

@@ -10,7 +10,7 @@
 //! * [`lock`]: one writer at a time on this machine. Writing takes the lock by value, so that an
 //!   unlocked write does not compile.
 //! * [`vault`]: keyring or file. `keyring` is the system's, `parts` splits records for it, `calls`
-//!   gives up on one that does not answer; [`file`] replaces files as a whole.
+//!   gives up on one that does not answer; [`mod@file`] replaces files as a whole.
 //!
 //! Knows no network and no OAuth.
 

@@ -36,7 +36,7 @@ impl Header {
     }
 }
 
-/// Reads what [`write`] wrote, with any limit.
+/// Reads what [`fn@write`] wrote, with any limit.
 ///
 /// # Errors
 /// If the keyring does not say, or parts are missing.
