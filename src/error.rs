@@ -153,6 +153,12 @@ impl Failure {
         self
     }
 
+    /// Whether the same request would fail in the same way: it was not the network, but what came.
+    pub fn is_lasting(&self) -> bool {
+        use FailureKind::{InvalidResponse, Redirect, TooLarge};
+        matches!(self.kind, InvalidResponse | Redirect | TooLarge)
+    }
+
     /// The JSON-RPC error response for request `id`.
     pub fn response(&self, id: &Id) -> Bytes {
         let mut data = json!({ "kind": self.kind.name() });

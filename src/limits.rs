@@ -189,8 +189,9 @@ pub const MAX_CHALLENGE: usize = 16 << 10;
 /// one, one with more scope. Then the refusal is reported.
 pub const MAX_CHALLENGES: usize = 3;
 
-/// Interactive step-ups of one process, so that a server that always wants more cannot open tabs.
-pub const MAX_STEP_UPS: usize = 2;
+/// Interactive step-ups of one process within [`TAB_INTERVAL`], each for another set of scopes, so
+/// that a server that always wants more cannot keep people busy.
+pub const MAX_STEP_UPS: usize = 5;
 
 /// How long a person may take to sign in (`--auth-timeout`).
 pub const AUTH_TIMEOUT: Duration = Duration::from_secs(300);

@@ -105,6 +105,12 @@ impl Redactor {
         known.recent.push_back(secret);
     }
 
+    /// Whether a known secret is in `text`.
+    pub fn knows_part_of(&self, text: &str) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.kept.iter().chain(&known.recent).any(|secret| text.contains(secret.expose()))
+    }
+
     /// `text` with every known secret replaced, control and direction-changing characters made
     /// visible, and cut to `limit` characters.
     pub fn clean(&self, text: &str, limit: usize) -> String {

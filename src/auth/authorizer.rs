@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::HeaderValue;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -21,7 +21,7 @@ use super::shared::{Login, Want};
 use super::web::Web;
 use super::{refresh, scope};
 use crate::http::client::Settings as Connection;
-use crate::limits::{MAX_CHALLENGES, MAX_EXCERPT, MAX_STEP_UPS};
+use crate::limits::{MAX_CHALLENGES, MAX_EXCERPT};
 use crate::secret::{Redactor, shown};
 use crate::store::{Store, TokenRecord};
 
@@ -38,6 +38,8 @@ pub struct Authorizer {
     /// The sign-in of this process, if there is one.
     pub(super) login: watch::Sender<Login>,
     pub(super) running: Mutex<Option<AbortHandle>>,
+    /// Held by a refresh, whoever has asked for it and gone.
+    pub(super) refreshing: Arc<Semaphore>,
 }
 
 /// What a request was sent with.
@@ -121,12 +123,13 @@ impl Authorizer {
             flight: tokio::sync::Mutex::default(),
             login: watch::channel(Login::Idle).0,
             running: Mutex::default(),
+            refreshing: Arc::new(Semaphore::new(1)),
         }
     }
 
     /// What to send with a request: the stored token, refreshed if its time is up. Servers without a
     /// stored token cost one look at a file that is not there, once.
-    pub async fn credential(&self) -> Option<Credential> {
+    pub async fn credential(self: &Arc<Self>) -> Option<Credential> {
         if !self.uses_oauth() {
             return None;
         }
@@ -141,11 +144,37 @@ impl Authorizer {
         let record = self.held().record();
         if let Some(record) = record.filter(|record| record.refresh_token.is_some())
             && !self.held().refresh_is_paused()
-            && let Err(error) = refresh::refresh(self, &record).await
         {
-            tracing::warn!("the access token could not be refreshed: {error}");
+            let before = self.begin_refresh();
+            if let Err(error) = refresh::refresh(self, &record).await {
+                tracing::warn!("the access token could not be refreshed: {error}");
+            }
+            self.end_refresh(before);
         }
         self.held_credential()
+    }
+
+    /// Tells those who watch that somebody has to wait; returns what was before.
+    fn begin_refresh(&self) -> Option<Login> {
+        let mut before = None;
+        self.login.send_if_modified(|login| {
+            if !login.is_busy() {
+                before = Some(std::mem::replace(login, Login::Refreshing));
+            }
+            before.is_some()
+        });
+        before
+    }
+
+    fn end_refresh(&self, before: Option<Login>) {
+        let Some(before) = before else { return };
+        self.login.send_if_modified(|login| {
+            let still = matches!(login, Login::Refreshing);
+            if still {
+                *login = before;
+            }
+            still
+        });
     }
 
     /// Whether a response with this status and these `WWW-Authenticate` fields is something to be
@@ -183,7 +212,16 @@ impl Authorizer {
         }
         progress.challenges += 1;
         if progress.challenges > MAX_CHALLENGES || progress.signed_in && !refused.step_up {
-            return Err(self.still_refused(refused));
+            let error = self.still_refused(refused);
+            // Signing in once more would not help the next request either.
+            self.login.send_if_modified(|login| {
+                let done = matches!(login, Login::Done);
+                if done {
+                    *login = Login::Failed { at: Instant::now(), error: error.clone() };
+                }
+                done
+            });
+            return Err(error);
         }
         let want = {
             let _flight = self.flight.lock().await;
@@ -213,7 +251,7 @@ impl Authorizer {
 
     /// Everything short of asking a person. `None` if that was enough.
     async fn without_a_person(
-        &self,
+        self: &Arc<Self>,
         refused: &Refused,
         used: Option<&Credential>,
         progress: &mut Progress,
@@ -234,12 +272,10 @@ impl Authorizer {
         {
             let had = record.requested_scope.as_deref().or(record.scope.as_deref());
             let union = scope::union(had, refused.challenge.scope.as_deref());
-            let mut held = self.held();
-            // Asked for already, or too often: the server will not be satisfied.
-            if progress.signed_in && had == union.as_deref() || held.step_ups >= MAX_STEP_UPS {
+            // Asked for already: the server will not be satisfied.
+            if progress.signed_in && had == union.as_deref() {
                 return Err(self.still_refused(refused));
             }
-            held.step_ups += 1;
             want.scope = union;
         }
         if self.adopt(&want).await? {
@@ -251,7 +287,8 @@ impl Authorizer {
         }
         // Where the tokens belong now. If that cannot be found out, they still belong where they
         // came from.
-        if let Ok(found) = discover(&self.web, &refused.challenge).await {
+        let known = Some(record.issuer.as_str());
+        if let Ok(found) = discover(&self.web, &refused.challenge, known).await {
             let moved = found.metadata.issuer != record.issuer;
             want.discovered = Some(found);
             if moved {
@@ -267,9 +304,10 @@ impl Authorizer {
             progress.refreshed = true;
             match refresh::refresh(self, &record).await {
                 Ok(()) => return Ok(None),
-                Err(AuthError::NeedsLogin { .. }) => {}
-                Err(AuthError::Token(error)) if error.is_invalid_grant() => {}
-                Err(AuthError::Token(error)) if error.is_invalid_client() => {}
+                Err(error) if error.transient().is_some() => return Err(error),
+                // However it was refused: a person can mend it. Until then the record stays, unless
+                // it is certainly dead.
+                Err(AuthError::NeedsLogin { .. } | AuthError::Token(_)) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -287,6 +325,18 @@ impl Authorizer {
             at: Instant::now(),
             error: AuthError::Ending { host: self.host(), server: self.shown() },
         });
+    }
+
+    /// What is at hand, without a look-up and a refresh: for the very end.
+    pub fn at_hand(&self) -> Option<Credential> {
+        self.held_credential()
+    }
+
+    /// Returns when no refresh is under way: one that was cut off may have spent the refresh token
+    /// without anybody knowing the new one.
+    pub async fn settled_down(&self) {
+        // It is never closed.
+        let _ = self.refreshing.acquire().await;
     }
 
     /// Whether what was sent last was a token of ours.

@@ -78,10 +78,17 @@ pub enum DiscoveryError {
 /// Finds the authorization server of the MCP server that sent `challenge`, within
 /// [`DISCOVERY_TIMEOUT`].
 ///
+/// Of several authorization servers the one with the issuer `known` is kept to, if it is among them,
+/// even if it is in trouble.
+///
 /// # Errors
 /// See [`DiscoveryError`].
-pub async fn discover(web: &Web, challenge: &Challenge) -> Result<Discovered, DiscoveryError> {
-    timeout(DISCOVERY_TIMEOUT, find(web, challenge)).await.unwrap_or_else(|_| {
+pub async fn discover(
+    web: &Web,
+    challenge: &Challenge,
+    known: Option<&str>,
+) -> Result<Discovered, DiscoveryError> {
+    timeout(DISCOVERY_TIMEOUT, find(web, challenge, known)).await.unwrap_or_else(|_| {
         let seconds = DISCOVERY_TIMEOUT.as_secs();
         let host = host(web.server());
         let text = format!("finding the authorization server of {host} took over {seconds} s");
@@ -89,7 +96,11 @@ pub async fn discover(web: &Web, challenge: &Challenge) -> Result<Discovered, Di
     })
 }
 
-async fn find(web: &Web, challenge: &Challenge) -> Result<Discovered, DiscoveryError> {
+async fn find(
+    web: &Web,
+    challenge: &Challenge,
+    known: Option<&str>,
+) -> Result<Discovered, DiscoveryError> {
     let mut search = Search::new(web);
     let Some(resource) = resource_metadata(&mut search, challenge).await? else {
         // One that points to metadata is not of the old kind, even if there is nothing.
@@ -105,7 +116,11 @@ async fn find(web: &Web, challenge: &Challenge) -> Result<Discovered, DiscoveryE
         // Before RFC 9728 the MCP server was its own.
         origin_metadata(&mut search, false).await?
     } else {
-        first_usable(web, &resource.authorization_servers).await?
+        let all = &resource.authorization_servers;
+        match known.and_then(|known| all.iter().find(|issuer| *issuer == known)) {
+            Some(known) => server_metadata(web, known).await?,
+            None => first_usable(web, all).await?,
+        }
     };
     Ok(Discovered {
         resource: resource.resource,

@@ -43,6 +43,16 @@ pub enum AuthError {
         /// Everything that would have to be asked for.
         scope: String,
     },
+    /// The server keeps wanting more.
+    #[error(
+        "{host} asks for more scope again and again; if it is right to, run: mcp-tether login {server} --scope SCOPES"
+    )]
+    TooManyStepUps {
+        /// The MCP server.
+        host: String,
+        /// Its URL, as it may be shown.
+        server: String,
+    },
     /// What has just been obtained does not help.
     #[error(
         "{host} refuses the access token that was just obtained for it{said}; its authorization server or --scope, --resource may not fit"

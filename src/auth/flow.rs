@@ -20,7 +20,7 @@ use super::{client_key, parameters, registration, scope};
 use crate::limits::{BROWSER_TIMEOUT, LOCK_POLL, MAX_EXCERPT, RESUME_ATTEMPTS, TAB_INTERVAL};
 use crate::secret::Secret;
 use crate::store::record::VERSION;
-use crate::store::{ClientRecord, LoginLock, LoginRecord, StagedTab};
+use crate::store::{ClientKey, ClientRecord, LoginLock, LoginRecord, StagedTab};
 
 /// Where it is noted that an authorization server refuses `resource`.
 const RESOURCE_REFUSED: &str = "resource_refused";
@@ -47,7 +47,7 @@ impl Flow {
     pub async fn begin(auth: &Authorizer, want: &Want) -> Result<Flow, AuthError> {
         let found = match &want.discovered {
             Some(found) => found.clone(),
-            None => discover(&auth.web, &want.challenge).await?,
+            None => discover(&auth.web, &want.challenge, None).await?,
         };
         let metadata = found.metadata;
         let settings = &auth.settings;
@@ -99,8 +99,7 @@ impl Flow {
         let record = auth.store().ok()?.login(lock).await.ok()??;
         let settings = &auth.settings;
         let given = settings.identity.given.as_ref();
-        let age = now().saturating_sub(record.opened_at);
-        if age >= TAB_INTERVAL.as_secs()
+        if !is_recent(record.opened_at)
             || given.is_some_and(|(id, _)| *id != record.client.client_id)
         {
             return None;
@@ -220,6 +219,12 @@ impl Flow {
     }
 }
 
+/// Whether something happened within [`TAB_INTERVAL`]. What lies ahead was written while the clock
+/// was wrong.
+pub(super) fn is_recent(at: u64) -> bool {
+    now().checked_sub(at).is_some_and(|age| age < TAB_INTERVAL.as_secs())
+}
+
 /// Listens where a process did that has died; the system may take a moment to notice.
 async fn rebind(auth: &Authorizer, redirect_uri: &str) -> Option<Listener> {
     let settings = &auth.settings;
@@ -266,11 +271,20 @@ async fn identify(
 ) -> Result<(ClientRecord, bool), AuthError> {
     let store = auth.store()?;
     let profile = &auth.settings.profile;
-    let key = crate::store::ClientKey::new(&metadata.issuer, redirect_uri, profile);
+    let key = ClientKey::new(&metadata.issuer, redirect_uri, profile);
     let stored = store.client(&key).await?;
     let notes = stored.as_ref().map(|stored| stored.other.clone()).unwrap_or_default();
     let mut identity = auth.settings.identity.clone();
-    if let Some((_, secret)) = &mut identity.given {
+    if let Some((id, secret)) = &mut identity.given {
+        let bound = store.client(&given_key(id, profile)).await?;
+        if let Some(bound) = bound.filter(|bound| bound.issuer != metadata.issuer) {
+            let shown = |issuer: &str| auth.redactor.clean(issuer, MAX_EXCERPT);
+            return Err(AuthError::Unusable(format!(
+                "--client-id belongs to {}, but the server now names {}; if that is right, use another --profile",
+                shown(&bound.issuer),
+                shown(&metadata.issuer)
+            )));
+        }
         *secret = given_secret(auth).await?;
     }
     let (mut client, fresh) = match client::choose(&identity, metadata, redirect_uri, stored, now())
@@ -292,6 +306,22 @@ async fn identify(
         auth.redactor.learn(secret.clone());
     }
     Ok((client, fresh))
+}
+
+/// Where it is noted which authorization server a given client belongs to.
+fn given_key(client_id: &str, profile: &str) -> ClientKey {
+    ClientKey::new("given", client_id, profile)
+}
+
+/// A given client belongs to the first authorization server that accepts it (2026-07-28,
+/// basic/authorization/client-registration, "Authorization Server Binding").
+pub(super) async fn bind_given(auth: &Authorizer, client: &ClientRecord) -> Result<(), AuthError> {
+    if auth.settings.identity.given.is_none() {
+        return Ok(());
+    }
+    let note = ClientRecord { client_secret: None, ..client.clone() };
+    let key = given_key(&client.client_id, &auth.settings.profile);
+    Ok(auth.store()?.write_client(&key, &note).await?)
 }
 
 async fn given_secret(auth: &Authorizer) -> Result<Option<Secret>, AuthError> {

@@ -18,8 +18,8 @@ pub(super) struct Held {
     pub generation: u64,
     /// `Authorization`.
     pub header: Option<HeaderValue>,
-    /// Interactive step-ups so far.
-    pub step_ups: usize,
+    /// Interactive step-ups so far: what was asked for, and when.
+    pub step_ups: Vec<(String, Instant)>,
     record: Option<TokenRecord>,
     refresh_failed: Option<Instant>,
 }

@@ -3,11 +3,14 @@
 //! Refresh tokens may be good for one use. Under the lock of the record its newest state is read;
 //! if another process has refreshed meanwhile, its token is used and nothing is sent.
 
+use std::sync::Arc;
+
 use tokio::time::sleep;
 
 use super::authorizer::Authorizer;
 use super::error::AuthError;
 use super::held::{is_expired, now};
+use super::settings::ResourceParameter;
 use super::token::{self, TokenError, Tokens};
 use crate::limits::{BACKOFF_FIRST, LOCK_POLL, REFRESH_ATTEMPTS, RETRY_AFTER_MAX};
 use crate::secret::Secret;
@@ -18,12 +21,19 @@ use crate::store::{Lock, RecordKey, Stamp, TokenRecord};
 /// # Errors
 /// [`TokenError::is_invalid_grant`]: the refresh token is dead, and the record is gone. Everything
 /// transient leaves it as it is.
-pub(super) async fn refresh(auth: &Authorizer, old: &TokenRecord) -> Result<(), AuthError> {
-    let outcome = locked_refresh(auth, old).await;
-    if outcome.as_ref().is_err_and(|error| error.transient().is_some()) {
-        auth.held().refresh_failed();
-    }
-    outcome
+pub(super) async fn refresh(auth: &Arc<Authorizer>, old: &TokenRecord) -> Result<(), AuthError> {
+    let (auth, old) = (auth.clone(), old.clone());
+    // A task of its own: once it is sent, the old refresh token may be spent, and the new one must
+    // be kept even if the request that asked for it has gone.
+    let task = tokio::spawn(async move {
+        let _under_way = auth.refreshing.clone().acquire_owned().await;
+        let outcome = locked_refresh(&auth, &old).await;
+        if outcome.is_err() {
+            auth.held().refresh_failed();
+        }
+        outcome
+    });
+    task.await.unwrap_or_else(|_| Err(AuthError::Unusable("the refresh failed".into())))
 }
 
 async fn locked_refresh(auth: &Authorizer, old: &TokenRecord) -> Result<(), AuthError> {
@@ -44,7 +54,15 @@ async fn locked_refresh(auth: &Authorizer, old: &TokenRecord) -> Result<(), Auth
     let Some(refresh_token) = &current.refresh_token else {
         return Err(AuthError::NeedsLogin { host: auth.host(), server: auth.shown() });
     };
-    match patiently(auth, &current, refresh_token).await {
+    let mut current = current.clone();
+    let mut answer = patiently(auth, &current, refresh_token).await;
+    if answer.as_ref().is_err_and(TokenError::rejects_resource)
+        && auth.settings.resource == ResourceParameter::AsPublished
+        && current.resource_parameter.take().is_some()
+    {
+        answer = patiently(auth, &current, refresh_token).await;
+    }
+    match answer {
         Ok(tokens) => {
             let record = renewed(&current, tokens);
             // Used even if it cannot be kept: the old one is spent.

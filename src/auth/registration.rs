@@ -88,7 +88,10 @@ pub async fn register(
     let send = async |request: &Value| {
         let body = Bytes::from(request.to_string());
         let answer = web.post(&endpoint, "application/json", HeaderMap::new(), body).await;
-        answer.map_err(RegistrationError::Transient)
+        answer.map_err(|failure| match failure.is_lasting() {
+            true => RegistrationError::Unusable { host: host.clone(), reason: failure.message },
+            false => RegistrationError::Transient(failure),
+        })
     };
     let mut answer = send(&request).await?;
     if answer.status == StatusCode::BAD_REQUEST && scope.is_some() {

@@ -1,8 +1,10 @@
 //! One sign-in for everybody who waits for it in this process.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep_until};
 
 use super::authorizer::Authorizer;
@@ -11,7 +13,7 @@ use super::discovery::Discovered;
 use super::error::AuthError;
 use super::held::{is_expired, now};
 use super::settings::Mode;
-use crate::limits::SIGN_IN_PAUSE;
+use crate::limits::{MAX_STEP_UPS, SIGN_IN_PAUSE, TAB_INTERVAL};
 use crate::secret::Secret;
 use crate::store::TokenRecord;
 
@@ -35,6 +37,8 @@ pub(super) struct Want {
 pub enum Login {
     /// There was none.
     Idle,
+    /// There is none, but a token is being refreshed before anything is sent.
+    Refreshing,
     /// It is being prepared.
     Preparing,
     /// A person has to act.
@@ -59,6 +63,11 @@ impl Login {
     /// Whether somebody may wait for it.
     pub fn is_running(&self) -> bool {
         matches!(self, Login::Preparing | Login::Waiting { .. })
+    }
+
+    /// Whether requests have to wait, for a sign-in or for less.
+    pub fn is_busy(&self) -> bool {
+        self.is_running() || matches!(self, Login::Refreshing)
     }
 
     /// Where a person has to go who cannot know of it otherwise.
@@ -119,10 +128,16 @@ impl Authorizer {
             state if state.is_running() => return Ok(()),
             _ => {}
         }
+        if let Some(scope) = &want.scope {
+            self.count_step_up(scope)?;
+        }
         self.login.send_replace(Login::Preparing);
         let auth = self.clone();
         let task = tokio::spawn(async move {
-            let outcome = auth.sign_in(&want).await;
+            let work = AssertUnwindSafe(auth.sign_in(&want)).catch_unwind();
+            let outcome = work.await.unwrap_or_else(|_| {
+                Err(AuthError::Unusable("the sign-in failed; please report this with -vv".into()))
+            });
             if let Err(error) = &outcome {
                 tracing::warn!("{error}");
             }
@@ -132,6 +147,19 @@ impl Authorizer {
             });
         });
         *running = Some(task.abort_handle());
+        Ok(())
+    }
+
+    /// A server that always wants more must not be able to open tabs: each set of scopes is asked
+    /// for once in [`TAB_INTERVAL`], and no more than [`MAX_STEP_UPS`] of them.
+    fn count_step_up(&self, scope: &str) -> Result<(), AuthError> {
+        let mut held = self.held();
+        held.step_ups.retain(|(_, at)| at.elapsed() < TAB_INTERVAL);
+        let again = held.step_ups.iter().any(|(asked, _)| asked == scope);
+        if again || held.step_ups.len() >= MAX_STEP_UPS {
+            return Err(AuthError::TooManyStepUps { host: self.host(), server: self.shown() });
+        }
+        held.step_ups.push((scope.to_owned(), std::time::Instant::now()));
         Ok(())
     }
 
@@ -149,12 +177,13 @@ impl Authorizer {
         if self.held().loaded {
             return;
         }
-        self.held().loaded = true;
         if matches!(self.settings.mode, Mode::Interactive | Mode::Stored)
             && let Err(error) = self.adopt(&Want::default()).await
         {
             tracing::warn!("{error}");
         }
+        // Not before: others look at it without waiting.
+        self.held().loaded = true;
     }
 
     /// Takes over the record in the store, if it is what is wanted: not the token that was refused,

@@ -12,12 +12,12 @@ use super::authorizer::Authorizer;
 use super::browser::Opened;
 use super::callback::Received;
 use super::error::AuthError;
-use super::flow::Flow;
+use super::flow::{Flow, bind_given, is_recent};
 use super::held::now;
 use super::page::{self, Page};
 use super::shared::{Login, Want};
 use super::token::{self, Exchange, TokenError, Tokens};
-use crate::limits::{LOCK_POLL, MAX_TABS, TAB_INTERVAL};
+use crate::limits::{BACKOFF_FIRST, LOCK_POLL, MAX_TABS, REFRESH_ATTEMPTS};
 use crate::secret::Secret;
 use crate::store::{LoginLock, RecordKey, Tab, TokenRecord};
 
@@ -66,7 +66,11 @@ impl Authorizer {
             // What is left would only lead the next process astray; but a tab was opened.
             store.remove_login(lock).await?;
             // Whoever has refused is not asked again so soon.
-            tab.answered = outcome.is_ok();
+            tab.answered = match &outcome {
+                Ok(()) => true,
+                Err(error) => error.transient().is_some(),
+            };
+            tab.over = true;
             store.write_tab(lock, &tab)?;
         }
         outcome
@@ -89,7 +93,8 @@ impl Authorizer {
             if let Some(lock) = lock {
                 return Ok(Some(lock));
             }
-            if let Some(tab) = store.tab(server, profile) {
+            // One that is over would only be opened in vain.
+            if let Some(tab) = store.tab(server, profile).filter(|tab| !tab.over) {
                 self.waiting(&tab.url, tab.opened);
             }
             sleep(LOCK_POLL).await;
@@ -106,8 +111,7 @@ impl Authorizer {
         let store = self.store()?;
         let (server, profile) = self.name();
         let before = store.tab(server, profile);
-        let recent =
-            before.filter(|tab| now().saturating_sub(tab.opened_at) < TAB_INTERVAL.as_secs());
+        let recent = before.filter(|tab| is_recent(tab.opened_at));
         // It goes on in the tab of a process that has died.
         let shown = recent.as_ref().is_some_and(|tab| tab.opened && tab.url == flow.url.as_str());
         let may_open = !shown
@@ -125,8 +129,8 @@ impl Authorizer {
         };
         let url = flow.url.to_string();
         let mut tab = match before {
-            Some(before) => Tab { url, ..before },
-            None => Tab { opened_at: now(), opened: true, url, answered: false, count: count + 1 },
+            Some(before) => Tab { url, answered: false, over: false, ..before },
+            None => Tab { opened_at: now(), opened: true, url, count: count + 1, ..Tab::default() },
         };
         let mut opened = shown;
         if may_open {
@@ -299,6 +303,16 @@ impl Authorizer {
             resource: flow.resource_parameter.as_deref(),
             params: &self.settings.token_params,
         };
+        let mut pause = BACKOFF_FIRST / 2;
+        for _ in 1..REFRESH_ATTEMPTS {
+            let client = &flow.client;
+            match token::exchange(&self.web, client, &flow.token_endpoint, code, with).await {
+                Err(TokenError::Transient(failure)) => tracing::debug!("exchanging: {failure}"),
+                outcome => return outcome,
+            }
+            sleep(pause).await;
+            pause *= 2;
+        }
         token::exchange(&self.web, &flow.client, &flow.token_endpoint, code, with).await
     }
 
@@ -331,6 +345,7 @@ impl Authorizer {
         let lock = store.lock(&key).await?;
         store.write_token(lock, &record).await?;
         self.held().stamp = Some(store.stamp(server, profile));
+        bind_given(self, &record.client).await?;
         self.hold(record);
         Ok(())
     }
@@ -339,9 +354,11 @@ impl Authorizer {
 /// Whether a sign-in goes to another place or asks for another scope than the last tab did.
 fn is_for_something_else(tab: &Tab, url: &Url) -> bool {
     let Ok(last) = Url::parse(&tab.url) else { return false };
-    let scope = |url: &Url| {
-        url.query_pairs().find(|(name, _)| name == "scope").map(|(_, value)| value.into_owned())
+    let said = |url: &Url, wanted: &str| {
+        url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
     };
     let place = |url: &Url| (url.origin(), url.path().to_owned());
-    place(&last) != place(url) || scope(&last) != scope(url)
+    place(&last) != place(url)
+        || said(&last, "scope") != said(url, "scope")
+        || said(&last, "client_id") != said(url, "client_id")
 }

@@ -205,6 +205,9 @@ impl<'a> Endpoint<'a> {
     pub fn error<T: ErrorResponse>(&self, error: RequestTokenError<SendError, T>) -> TokenError {
         let host = self.host();
         match error {
+            RequestTokenError::Request(SendError::Failure(failure)) if failure.is_lasting() => {
+                self.invalid(failure.message)
+            }
             RequestTokenError::Request(SendError::Failure(failure)) => {
                 TokenError::Transient(failure)
             }

@@ -16,12 +16,13 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Bridge;
 use super::ledger::Ticket;
-use crate::auth::{Asking, AuthError, Authorizer, Credential, Progress};
+use crate::auth::{Asking, AuthError, Authorizer, Credential, Login, Progress};
 use crate::cache::Cache;
 use crate::error::{Failure, FailureKind};
 use crate::http::OnSent;
 use crate::jsonrpc::{Message, Source, member};
 use crate::limits::INITIALIZE_TIMEOUT;
+use crate::secret::Redactor;
 use crate::transport::{Reply, SessionHeaders};
 
 /// The kind of entry in the cache.
@@ -64,12 +65,17 @@ impl Access {
     }
 
     /// What to send at the end, when there is no time to obtain anything.
-    pub async fn credential(&self) -> Option<Credential> {
-        self.authorizer.credential().await
+    pub fn credential(&self) -> Option<Credential> {
+        self.authorizer.at_hand()
+    }
+
+    /// Returns when the process may end without losing a token.
+    pub async fn settled_down(&self) {
+        self.authorizer.settled_down().await;
     }
 
     /// Keeps a successful answer to `initialize`, of a server that one signs in to.
-    pub fn remember(&self, initialize: &Message, answer: &Message) {
+    pub fn remember(&self, initialize: &Message, answer: &Message, redactor: &Redactor) {
         let Some(cache) = self.cache.as_ref().filter(|_| self.authorizer.is_signed_in()) else {
             return;
         };
@@ -79,8 +85,10 @@ impl Access {
         else {
             return;
         };
-        if let Ok(text) = serde_json::to_vec(&json!({ "requested": requested, "result": result })) {
-            cache.put(INITIALIZE, &self.name, &text);
+        let text = json!({ "requested": requested, "result": result }).to_string();
+        // A server may repeat what it was sent.
+        if !redactor.knows_part_of(&text) {
+            cache.put(INITIALIZE, &self.name, text.as_bytes());
         }
     }
 
@@ -95,6 +103,8 @@ impl Access {
         {
             return result.to_owned();
         }
+        let revision = REVISIONS.into_iter().find(|known| *known == requested);
+        let requested = revision.unwrap_or(REVISIONS[0]);
         let changing = json!({ "listChanged": true });
         let result: Value = json!({
             "protocolVersion": requested,
@@ -104,6 +114,9 @@ impl Access {
         result.to_string()
     }
 }
+
+/// What may be promised in the place of a server, the newest first.
+const REVISIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 
 const VERSION: [&str; 2] = ["params", "protocolVersion"];
 
@@ -119,7 +132,23 @@ impl Bridge {
         on_sent: Option<OnSent>,
         manner: Manner,
     ) -> Result<Reply, Failure> {
-        self.with_access(session, Outgoing::Message(message, on_sent), manner).await
+        self.with_access(session, Outgoing::Message(message, on_sent), manner, None).await
+    }
+
+    /// The same for a request, which is not sent again once nobody wants its answer any more.
+    ///
+    /// # Errors
+    /// As [`Bridge::post`].
+    pub(super) async fn post_request(
+        &self,
+        ticket: &Ticket,
+        message: &Message,
+        session: &SessionHeaders,
+        on_sent: OnSent,
+    ) -> Result<Reply, Failure> {
+        let outgoing = Outgoing::Message(message.bytes().clone(), Some(on_sent));
+        let manner = self.manner(message.method() == Some("initialize"));
+        self.with_access(session, outgoing, manner, Some(ticket)).await
     }
 
     /// Opens an event stream, with the right to do so.
@@ -132,7 +161,7 @@ impl Bridge {
         last_event_id: &[u8],
         manner: Manner,
     ) -> Result<Reply, Failure> {
-        self.with_access(session, Outgoing::Stream(last_event_id), manner).await
+        self.with_access(session, Outgoing::Stream(last_event_id), manner, None).await
     }
 
     async fn with_access(
@@ -140,11 +169,17 @@ impl Bridge {
         session: &SessionHeaders,
         outgoing: Outgoing<'_>,
         manner: Manner,
+        ticket: Option<&Ticket>,
     ) -> Result<Reply, Failure> {
         let authorizer = &self.access.authorizer;
         let mut progress = Progress::default();
         loop {
             let credential = authorizer.credential().await;
+            if let Some(ticket) = ticket
+                && !ticket.is_open()
+            {
+                return Err(self.taken_back());
+            }
             let sent = self.send(session, &outgoing, credential.as_ref().map(Credential::header));
             let reply = match manner.limit {
                 None => sent.await?,
@@ -158,8 +193,18 @@ impl Bridge {
                 return Ok(reply);
             };
             let asking = manner.asking;
-            let answer =
-                authorizer.answer(&refused, credential.as_ref(), &mut progress, asking).await;
+            let answer = authorizer.answer(&refused, credential.as_ref(), &mut progress, asking);
+            let answer = match ticket {
+                None => answer.await,
+                Some(ticket) => {
+                    // It was refused: the server has nothing that could be cancelled.
+                    ticket.set_sent(false);
+                    tokio::select! {
+                        answer = answer => answer,
+                        () = ticket.closed() => return Err(self.taken_back()),
+                    }
+                }
+            };
             match answer {
                 Ok(()) => {}
                 // Then the server's own words are the answer.
@@ -171,6 +216,11 @@ impl Bridge {
                 }
             }
         }
+    }
+
+    fn taken_back(&self) -> Failure {
+        let text = "the client took the request back";
+        Failure::new(FailureKind::Internal, text).at(&self.endpoint.shown())
     }
 
     async fn send(
@@ -214,7 +264,7 @@ impl Bridge {
     pub(super) async fn signing_in_since(&self, deadline: Instant) {
         sleep_until(deadline).await;
         let mut login = self.access.authorizer.watch();
-        let _ = login.wait_for(|login| login.is_running()).await;
+        let _ = login.wait_for(|login| login.is_busy()).await;
     }
 
     /// What a request gets that waits for others which wait for a sign-in that nobody can see:
@@ -230,6 +280,17 @@ impl Bridge {
         let host = self.access.authorizer.host();
         AuthError::SignInNeeded { host, url: url.unwrap_or_default() }
             .failure(&self.endpoint.shown())
+    }
+
+    /// Returns when somebody has signed in after now.
+    pub(super) async fn signed_in(&self) {
+        let mut login = self.access.authorizer.watch();
+        login.mark_unchanged();
+        while login.changed().await.is_ok() {
+            if matches!(*login.borrow_and_update(), Login::Done) {
+                return;
+            }
+        }
     }
 
     /// Answers `initialize` in the place of the server, and goes on connecting behind the client's
@@ -261,7 +322,8 @@ impl Bridge {
 
     /// Answers a `ping` in the place of a server that waits for a sign-in.
     pub(super) async fn answer_ping(&self, ticket: &Ticket, message: &Message) -> bool {
-        if ticket.method() != "ping" || !self.session.is_provisional() {
+        let busy = || self.access.authorizer.watch().borrow().is_running();
+        if ticket.method() != "ping" || !(self.session.is_provisional() || busy()) {
             return false;
         }
         let Some(id) = message.id() else { return false };

@@ -9,7 +9,7 @@ use super::access::Manner;
 use super::inbound::{CANCELLED, Context, cancelled_id};
 use super::order::Place;
 use super::session::{Snapshot, means_lost};
-use crate::error::Failure;
+use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::{Kind, Message};
 use crate::limits::{
     BARRIER_TIMEOUT, DELIVERY_TIMEOUT, LISTEN_HEAD_START, RETRY_AFTER_MAX, TURN_TIMEOUT,
@@ -46,8 +46,16 @@ impl Bridge {
             _ => None,
         };
         let (mut renewed, mut waited) = (false, false);
+        let opening = message.method() == Some(INITIALIZED);
+        if opening {
+            // Before it is sent: whoever makes a session that is there only later sends it.
+            self.session.remember(message);
+        }
         loop {
             let snapshot = self.session.current().await;
+            if opening && !snapshot.lost && self.session.is_initialized(snapshot.generation) {
+                return Ok(());
+            }
             if asked_in.is_some_and(|session| session < snapshot.generation) {
                 tracing::debug!("a response for an earlier session is dropped");
                 return Ok(());
@@ -56,7 +64,15 @@ impl Bridge {
                 self.recover(&snapshot).await?;
                 continue;
             }
-            let mut reply = self.hand_in(message, &snapshot, place).await?;
+            let mut reply = match self.hand_in(message, &snapshot, place).await {
+                Err(failure) if opening && failure.kind == FailureKind::Unauthorized => {
+                    // A session without it is of no use: a new one is made when there is a token.
+                    self.session.failed(&failure);
+                    self.end_session(&snapshot.headers).await;
+                    return Err(failure);
+                }
+                reply => reply?,
+            };
             if reply.status().is_success() {
                 return self.taken(message, &snapshot, reply, place).await;
             }
@@ -114,7 +130,7 @@ impl Bridge {
         place: &Place,
     ) -> Result<(), Failure> {
         if message.method() == Some(INITIALIZED) {
-            self.session.remember(message);
+            self.session.initialized(snapshot.generation);
             let opened = self.listen(snapshot.clone());
             // A stream that is slow to open must not hold up the client.
             let _ = timeout(LISTEN_HEAD_START, opened).await;

@@ -8,7 +8,9 @@ use super::Bridge;
 use super::router::{Reason, Stop, requests_in};
 use crate::auth::Credential;
 use crate::error::{ExitCode, Failure, FailureKind};
-use crate::limits::{DELETE_TIMEOUT, FLUSH_TIMEOUT, MAX_NOTIFICATIONS_IN_FLIGHT};
+use crate::limits::{
+    DELETE_TIMEOUT, FLUSH_TIMEOUT, MAX_NOTIFICATIONS_IN_FLIGHT, OAUTH_REQUEST_TIMEOUT,
+};
 use crate::platform::Signals;
 use crate::stdio::lines::Line;
 use crate::stdio::queue::Receiver;
@@ -71,6 +73,8 @@ async fn finish(bridge: &Arc<Bridge>, mut lines: Receiver<Line>, deadline: Insta
     };
     // A client that does not read gets no more time than this.
     tokio::join!(timeout(FLUSH_TIMEOUT, output), bridge.end_current_session()).0.ok();
+    // Nobody waits for the answer any more, but for the new refresh token.
+    let _ = timeout(OAUTH_REQUEST_TIMEOUT, bridge.access.settled_down()).await;
     if unanswered > 0 { ExitCode::Unanswered } else { ExitCode::Success }
 }
 
@@ -87,10 +91,8 @@ impl Bridge {
         if headers.session.is_none() {
             return;
         }
-        let delete = async {
-            let credential = self.access.credential().await;
-            self.endpoint.delete(headers, credential.as_ref().map(Credential::header)).await
-        };
+        let credential = self.access.credential();
+        let delete = self.endpoint.delete(headers, credential.as_ref().map(Credential::header));
         match timeout(DELETE_TIMEOUT, delete).await {
             Ok(Ok(reply)) => tracing::debug!("session ended: HTTP {}", reply.status().as_u16()),
             Ok(Err(failure)) => tracing::debug!("session not ended: {failure}"),

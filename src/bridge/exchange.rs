@@ -51,6 +51,7 @@ impl Bridge {
         let opening = message.method() == Some("initialize");
         tokio::select! {
             () = place.turn() => {}
+            () = ticket.closed() => return,
             failure = self.unseen_sign_in(), if !opening => {
                 self.ledger.fail(&ticket, &failure).await;
                 return;
@@ -134,7 +135,11 @@ impl Bridge {
                 Outcome::SessionLost => {
                     again.renewed = true;
                     place.again();
-                    if let Err(failure) = self.recover(&snapshot).await {
+                    let recovered = tokio::select! {
+                        recovered = self.recover(&snapshot) => recovered,
+                        failure = self.unseen_sign_in() => Err(failure),
+                    };
+                    if let Err(failure) = recovered {
                         return Some(failure);
                     }
                 }
@@ -196,11 +201,14 @@ impl Bridge {
         let headers = if initialize { SessionHeaders::default() } else { snapshot.headers.clone() };
         let started = Instant::now();
         let on_sent = {
-            let place = place.clone();
-            OnSent::new(move || place.handed_over())
+            let (place, ticket) = (place.clone(), ticket.clone());
+            OnSent::new(move || {
+                ticket.set_sent(true);
+                place.handed_over();
+            })
         };
         let reply = tokio::select! {
-            reply = self.post(message.bytes().clone(), &headers, Some(on_sent), self.manner(initialize)) => reply,
+            reply = self.post_request(ticket, message, &headers, on_sent) => reply,
             () = lingered(ticket) => return Outcome::Done,
         };
         place.acknowledged();

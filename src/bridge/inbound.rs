@@ -245,7 +245,7 @@ impl Bridge {
         self.learn_session(session.as_ref());
         let snapshot = self.session.establish(response, session);
         if let Some(initialize) = self.session.initialize() {
-            self.access.remember(&initialize, response);
+            self.access.remember(&initialize, response, &self.redactor);
         }
         let text = |path: &[&str]| {
             let text = member::lookup_string(response.bytes(), path).unwrap_or_else(|| "?".into());

@@ -50,6 +50,8 @@ struct Request {
     key: IdKey,
     method: Box<str>,
     open: AtomicBool,
+    /// The server has it, or may have.
+    sent: AtomicBool,
     closed: Notify,
 }
 
@@ -72,6 +74,21 @@ impl Ticket {
     /// Whether the request still has no answer.
     pub fn is_open(&self) -> bool {
         self.0.open.load(Ordering::Acquire)
+    }
+
+    /// Its id, as the client spells it.
+    pub fn id(&self) -> &Id {
+        &self.0.id
+    }
+
+    /// Whether the server has the request, as far as can be told.
+    pub fn is_sent(&self) -> bool {
+        self.0.sent.load(Ordering::Acquire)
+    }
+
+    /// The request was handed to a connection, or was refused and waits.
+    pub fn set_sent(&self, sent: bool) {
+        self.0.sent.store(sent, Ordering::Release);
     }
 
     /// Returns when the request has been answered or cancelled.
@@ -119,6 +136,7 @@ impl Ledger {
                     key: slot.key().clone(),
                     method: method.into(),
                     open: AtomicBool::new(true),
+                    sent: AtomicBool::new(false),
                     closed: Notify::new(),
                 }));
                 Ok(slot.insert(ticket).clone())

@@ -126,9 +126,12 @@ impl Bridge {
                     backoff.fruitless();
                 }
                 Ok(reply) => return self.no_stream(reply, snapshot, ever_open).await,
-                Err(failure) if !ever_open && failure.kind == FailureKind::Unauthorized => {
+                Err(failure) if failure.kind == FailureKind::Unauthorized => {
                     tracing::warn!("no messages from the server outside of requests: {failure}");
-                    return;
+                    // A request may bring a sign-in about.
+                    if unless(&mut stopped, self.signed_in()).await.is_none() {
+                        return;
+                    }
                 }
                 Err(failure) if !ever_open && is_final(failure.kind) => {
                     tracing::debug!("no standalone stream: {failure}");

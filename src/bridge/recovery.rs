@@ -96,7 +96,7 @@ impl Bridge {
             return Err(Failure::new(FailureKind::SessionLost, text).at(&self.endpoint.shown()));
         }
         self.learn_session(session.as_ref());
-        self.access.remember(initialize, &answer);
+        self.access.remember(initialize, &answer, &self.redactor);
         Ok(self.session.establish(&answer, session))
     }
 
@@ -107,6 +107,7 @@ impl Bridge {
         };
         match self.post(initialized.clone(), &snapshot.headers, None, STEP).await {
             Ok(reply) if reply.status().is_success() => {
+                self.session.initialized(snapshot.generation);
                 let _ = timeout(LISTEN_HEAD_START, self.listen(snapshot.clone())).await;
             }
             Ok(reply) => tracing::debug!("initialized: HTTP {}", reply.status().as_u16()),

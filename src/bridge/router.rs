@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until};
 
 use super::Bridge;
+use super::inbound::{CANCELLED, cancelled_id};
 use super::ledger::Refused;
 use super::order;
 use crate::error::{Failure, FailureKind};
@@ -120,6 +121,9 @@ impl Bridge {
         match message.kind() {
             Kind::Request { .. } => self.take_request(message).await,
             Kind::Notification { .. } => {
+                if self.taken_back_in_time(&message) {
+                    return;
+                }
                 self.take_delivery(message, order::Kind::Notification).await
             }
             Kind::Response { .. } => self.take_delivery(message, order::Kind::Response).await,
@@ -178,6 +182,18 @@ impl Bridge {
                 bridge.ledger.fail(&ticket, &Failure::new(FailureKind::Internal, text)).await;
             }
         });
+    }
+
+    /// A request that the server does not have yet, because it waits for its turn or for a sign-in,
+    /// is taken back before it is sent; the server need not hear of it.
+    fn taken_back_in_time(&self, message: &Message) -> bool {
+        let id = (message.method() == Some(CANCELLED)).then(|| cancelled_id(message)).flatten();
+        let waiting = id.and_then(|id| self.ledger.find(&id).filter(|ticket| !ticket.is_sent()));
+        let Some(ticket) = waiting.filter(|ticket| ticket.method() != "initialize") else {
+            return false;
+        };
+        self.ledger.cancel(ticket.id());
+        true
     }
 
     /// Takes a notification or response; waits while too many are on their way.

@@ -49,6 +49,8 @@ pub struct Handshake {
     pub subscriptions: BTreeMap<String, Message>,
     /// The notifications that the server declared it may send when a list changes.
     pub list_changed: Vec<&'static str>,
+    /// The session that has it.
+    pub initialized_in: u64,
     /// The client has an answer to `initialize` that is not the server's.
     pub provisional: bool,
 }
@@ -150,6 +152,16 @@ impl Session {
             state.handshake.provisional = true;
         }
         self.snapshot()
+    }
+
+    /// The server has taken `initialized` in this session.
+    pub fn initialized(&self, generation: u64) {
+        self.state().handshake.initialized_in = generation;
+    }
+
+    /// Whether the server has taken `initialized` in this session.
+    pub fn is_initialized(&self, generation: u64) -> bool {
+        self.state().handshake.initialized_in == generation
     }
 
     /// Whether the client's session is still to be made.

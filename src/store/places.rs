@@ -29,8 +29,9 @@ impl Places {
     pub fn find(env: &dyn Fn(&str) -> Option<String>) -> Option<Places> {
         // Relative paths are invalid there (XDG Base Directory Specification, "Basics").
         let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        if let Some(home) = absolute("MCP_TETHER_HOME") {
-            return Some(Places::below(&home));
+        if env("MCP_TETHER_HOME").is_some_and(|home| !home.is_empty()) {
+            // A relative one is a mistake, and credentials must not go elsewhere because of it.
+            return Some(Places::below(&absolute("MCP_TETHER_HOME")?));
         }
         let app = "mcp-tether";
         if cfg!(windows) {

@@ -9,7 +9,7 @@ use super::key::ServerKey;
 use super::{file, format};
 
 /// A sign-in that a person has been asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tab {
     /// When, in Unix seconds.
     pub opened_at: u64,
@@ -20,6 +20,9 @@ pub struct Tab {
     /// Whether it has brought an answer: it is not waited for any more.
     #[serde(default)]
     pub answered: bool,
+    /// Whether nobody listens for it any more, though a process that dies cannot say so.
+    #[serde(default)]
+    pub over: bool,
     /// How many were opened, each soon after the one before.
     #[serde(default)]
     pub count: u32,

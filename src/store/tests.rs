@@ -363,6 +363,7 @@ async fn a_tab_is_seen_without_the_lock() {
         opened: true,
         url: "https://as.example/a?b=c".into(),
         answered: false,
+        over: false,
         count: 1,
     };
     store.write_tab(&lock, &tab).unwrap();

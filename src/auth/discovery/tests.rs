@@ -75,7 +75,7 @@ impl Site {
     }
 
     async fn discover(&self, challenge: &Challenge) -> Result<Discovered, DiscoveryError> {
-        discover(&self.web(), challenge).await
+        discover(&self.web(), challenge, None).await
     }
 }
 
