@@ -191,7 +191,7 @@ pub const MAX_CHALLENGES: usize = 3;
 
 /// Interactive step-ups of one process within [`TAB_INTERVAL`], each for another set of scopes, so
 /// that a server that always wants more cannot keep people busy.
-pub const MAX_STEP_UPS: usize = 5;
+pub const MAX_STEP_UPS: usize = 2;
 
 /// How long a person may take to sign in (`--auth-timeout`).
 pub const AUTH_TIMEOUT: Duration = Duration::from_secs(300);

@@ -320,10 +320,14 @@ impl Bridge {
         });
     }
 
+    /// Whether requests wait for somebody to sign in.
+    pub(super) fn is_waiting_for_sign_in(&self) -> bool {
+        self.session.is_provisional() || self.access.authorizer.watch().borrow().is_running()
+    }
+
     /// Answers a `ping` in the place of a server that waits for a sign-in.
     pub(super) async fn answer_ping(&self, ticket: &Ticket, message: &Message) -> bool {
-        let busy = || self.access.authorizer.watch().borrow().is_running();
-        if ticket.method() != "ping" || !(self.session.is_provisional() || busy()) {
+        if ticket.method() != "ping" || !self.is_waiting_for_sign_in() {
             return false;
         }
         let Some(id) = message.id() else { return false };

@@ -183,8 +183,6 @@ async fn what_passes_is_no_refusal() {
         ("503 Service Unavailable\r\nRetry-After: 7", ""),
         ("429 Too Many Requests", r#"{"error":"invalid_grant"}"#),
         ("500 Internal Server Error", "<html>"),
-        // As of a network that wants people to sign in first.
-        ("302 Found\r\nLocation: https://portal.example/", ""),
         ("400 Bad Request", r#"{"error":"temporarily_unavailable"}"#),
     ] {
         let server = Server::start(head, body).await;
