@@ -28,6 +28,15 @@ impl Bridge {
     /// # Errors
     /// Why there is no new session. The next request tries again.
     pub(super) async fn recover(self: &Arc<Self>, refused: &Snapshot) -> Result<(), Failure> {
+        let (bridge, refused) = (self.clone(), refused.clone());
+        // A task of its own: half a session is none, and whoever asked for it may stop waiting.
+        let task = tokio::spawn(async move { bridge.make_anew(&refused).await });
+        task.await.unwrap_or_else(|_| {
+            Err(Failure::new(FailureKind::Internal, "making a new session failed; try again"))
+        })
+    }
+
+    async fn make_anew(self: &Arc<Self>, refused: &Snapshot) -> Result<(), Failure> {
         let (list_changed, ended) = {
             let _closed = self.session.close_gate().await;
             match self.session.since(refused) {

@@ -41,6 +41,8 @@ mod sign_in_discovery;
 #[cfg(unix)]
 mod sign_in_flow;
 #[cfg(unix)]
+mod sign_in_hostile;
+#[cfg(unix)]
 mod sign_in_refresh;
 #[cfg(unix)]
 mod sign_in_secrets;
