@@ -167,11 +167,11 @@ impl Flow {
         }
     }
 
-    /// Shows the URL to the person, where that is possible and wanted.
+    /// Shows a URL to the person, where that is possible and wanted.
     /// `note` is published the moment it is done.
-    pub async fn open(&self, auth: &Authorizer, note: Option<StagedTab>) -> Opened {
+    pub async fn show(auth: &Authorizer, url: &Url, note: Option<StagedTab>) -> Opened {
         match &auth.settings.browser {
-            Some(environment) => open(self.url.clone(), environment.clone(), note).await,
+            Some(environment) => open(url.clone(), environment.clone(), note).await,
             None => Opened::No("--no-browser"),
         }
     }

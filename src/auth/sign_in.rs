@@ -58,22 +58,55 @@ impl Authorizer {
         };
         let mut flow = match resumed {
             Some(flow) => flow,
-            None => Flow::begin(self, want).await?,
+            None => match Flow::begin(self, want).await {
+                Err(AuthError::Callback(taken)) if want.by_hand && lock.is_none() => {
+                    return self.join_by_hand(want, deadline, AuthError::Callback(taken)).await;
+                }
+                flow => flow?,
+            },
         };
         let mut tab = self.announce(&flow, lock.as_ref(), want.by_hand).await?;
         let outcome = self.conclude(&mut flow, &mut tab, lock.as_ref(), want, deadline).await;
         if let Some(lock) = &lock {
             // What is left would only lead the next process astray; but a tab was opened.
-            store.remove_login(lock).await?;
+            let removed = store.remove_login(lock).await;
             // Whoever has refused is not asked again so soon.
             tab.answered = match &outcome {
                 Ok(()) => true,
                 Err(error) => error.transient().is_some(),
             };
             tab.over = true;
-            store.write_tab(lock, &tab)?;
+            // The outcome stands without these notes.
+            if let Err(error) = removed.and_then(|()| store.write_tab(lock, &tab)) {
+                tracing::debug!("{error}");
+            }
         }
         outcome
+    }
+
+    /// A person asks for a sign-in that another process has begun, and which has the only port for
+    /// the callback: shows them its URL, and waits for what comes of it.
+    async fn join_by_hand(
+        &self,
+        want: &Want,
+        deadline: Instant,
+        otherwise: AuthError,
+    ) -> Result<(), AuthError> {
+        let store = self.store()?;
+        let (server, profile) = self.name();
+        let under_way = store.tab(server, profile).filter(|tab| !tab.over);
+        let url = under_way.and_then(|tab| Url::parse(&tab.url).ok());
+        let Some(url) = url else { return Err(otherwise) };
+        self.held().stamp = Some(store.stamp(server, profile));
+        if let Opened::No(reason) = Flow::show(self, &url, None).await {
+            tracing::info!("no browser was opened: {reason}");
+        }
+        tracing::info!("to sign in to {} open this URL: {url}", self.host());
+        match timeout_at(deadline, self.lead(want)).await.map_err(|_| self.timed_out())?? {
+            None => Ok(()),
+            // It has ended, and brought nothing.
+            Some(_) => Err(otherwise),
+        }
     }
 
     /// Takes the login lock; `None` if meanwhile another process has brought what is wanted.
@@ -118,35 +151,26 @@ impl Authorizer {
             && (by_hand
                 || recent.as_ref().is_none_or(|tab| {
                     let waits = !tab.answered && !is_for_something_else(tab, &flow.url);
-                    !tab.opened || (tab.count < MAX_TABS && !waits)
+                    tab.count == 0 || (tab.count < MAX_TABS && !waits)
                 }));
         if let Some(lock) = lock {
             store.write_login(lock, &flow.record()).await?;
         }
-        let (before, count) = match recent {
-            Some(tab) if shown || !may_open => (Some(tab), 0),
-            recent => (None, recent.map_or(0, |tab| tab.count)),
-        };
+        let (opened_at, count) = recent.map_or((now(), 0), |tab| (tab.opened_at, tab.count));
         let url = flow.url.to_string();
-        let mut tab = match before {
-            Some(before) => Tab { url, answered: false, over: false, ..before },
-            None => Tab { opened_at: now(), opened: true, url, count: count + 1, ..Tab::default() },
-        };
-        let mut opened = shown;
+        let mut tab = Tab { opened_at, opened: shown, url, count, ..Tab::default() };
         if may_open {
-            let note = lock.map(|lock| store.stage_tab(lock, &tab)).transpose()?;
-            match flow.open(self, note).await {
-                Opened::Yes => opened = true,
-                Opened::No(reason) => {
-                    tab.opened = false;
-                    tracing::info!("no browser was opened: {reason}");
-                }
+            let open = Tab { opened_at: now(), opened: true, count: count + 1, ..tab.clone() };
+            let note = lock.map(|lock| store.stage_tab(lock, &open)).transpose()?;
+            match Flow::show(self, &flow.url, note).await {
+                Opened::Yes => tab = open,
+                Opened::No(reason) => tracing::info!("no browser was opened: {reason}"),
             }
         } else if !shown {
             tracing::info!("no browser was opened: one was a short while ago");
         }
         tracing::info!("to sign in to {} open this URL: {}", self.host(), flow.url);
-        self.waiting(flow.url.as_str(), opened);
+        self.waiting(flow.url.as_str(), tab.opened);
         if let Some(lock) = lock {
             store.write_tab(lock, &tab)?;
         }
@@ -180,7 +204,8 @@ impl Authorizer {
                 Err(_) => {
                     // It may be that the authorization server no longer knows the client, and
                     // could only tell the browser.
-                    flow.forget_client(self).await?;
+                    let forgotten = flow.forget_client(self).await;
+                    tracing::debug!("the registration is not used again: {forgotten:?}");
                     return Err(self.timed_out());
                 }
             };
@@ -345,7 +370,9 @@ impl Authorizer {
         let lock = store.lock(&key).await?;
         store.write_token(lock, &record).await?;
         self.held().stamp = Some(store.stamp(server, profile));
-        bind_given(self, &record.client).await?;
+        if let Err(error) = bind_given(self, &record.client).await {
+            tracing::debug!("{error}");
+        }
         self.hold(record);
         Ok(())
     }

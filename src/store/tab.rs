@@ -11,9 +11,9 @@ use super::{file, format};
 /// A sign-in that a person has been asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tab {
-    /// When, in Unix seconds.
+    /// When a browser was started last, in Unix seconds.
     pub opened_at: u64,
-    /// Whether a browser was started, or only the URL shown.
+    /// Whether a browser shows the URL, or it was only printed.
     pub opened: bool,
     /// The URL to sign in at.
     pub url: String,
@@ -23,7 +23,7 @@ pub struct Tab {
     /// Whether nobody listens for it any more, though a process that dies cannot say so.
     #[serde(default)]
     pub over: bool,
-    /// How many were opened, each soon after the one before.
+    /// How many were really opened, each soon after the one before.
     #[serde(default)]
     pub count: u32,
 }

@@ -157,3 +157,22 @@ fn requests_that_need_more_scope_wait_for_one_sign_in() {
     bridge.finish().clean();
     assert_eq!(realm.count("authorize"), 2);
 }
+
+#[test]
+fn login_with_a_pinned_callback_joins_a_bridge_that_waits() {
+    let realm = Realm::new();
+    realm.browser.hold();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let callback = format!("--callback-url=http://127.0.0.1:{port}/own");
+    let bridge = realm.bridge().arg(&callback).start();
+    bridge.send(INITIALIZE);
+    let opened = realm.browser.wait_opened(1);
+    let login = realm.spawn(&["login", &realm.mcp.url(), &callback]);
+    // It shows the same page.
+    assert_eq!(realm.browser.wait_opened(2)[1], opened[0]);
+    assert_eq!(follow(&opened[0]).unwrap().status, 200);
+    login.wait().code(0);
+    bridge.answer(0).result();
+    bridge.finish();
+    realm.asked(1, 1, 1);
+}
