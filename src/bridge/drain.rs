@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Bridge;
@@ -34,17 +35,35 @@ pub(super) async fn end(
         }
         Reason::EndOfInput | Reason::Signal => {}
     }
-    tokio::select! {
-        code = finish(bridge, lines, stop.deadline) => code,
-        signal = signals.recv() => ExitCode::Signal(signal),
-        () = bridge.outbox.closed() => {
-            bridge.end_current_session().await;
-            ExitCode::OutputClosed
+    let hurry = Notify::new();
+    let finishing = finish(bridge, lines, stop.deadline, &hurry);
+    tokio::pin!(finishing);
+    // Clients close stdin and send a signal when they lose patience: then what is in flight is
+    // answered at once. Only one more signal ends without that.
+    let mut asked = stop.reason == Reason::Signal;
+    loop {
+        tokio::select! {
+            code = &mut finishing => return code,
+            signal = signals.recv() => {
+                if std::mem::replace(&mut asked, true) {
+                    return ExitCode::Signal(signal);
+                }
+                hurry.notify_one();
+            }
+            () = bridge.outbox.closed() => {
+                bridge.end_current_session().await;
+                return ExitCode::OutputClosed;
+            }
         }
     }
 }
 
-async fn finish(bridge: &Arc<Bridge>, mut lines: Receiver<Line>, deadline: Instant) -> ExitCode {
+async fn finish(
+    bridge: &Arc<Bridge>,
+    mut lines: Receiver<Line>,
+    deadline: Instant,
+    hurry: &Notify,
+) -> ExitCode {
     // Lines that were read and will not be sent.
     let mut turned_away = Vec::new();
     while let Ok(line) = lines.try_recv() {
@@ -55,7 +74,10 @@ async fn finish(bridge: &Arc<Bridge>, mut lines: Receiver<Line>, deadline: Insta
         let _delivered = bridge.deliveries.acquire_many(all).await;
         bridge.ledger.empty().await;
     };
-    let drained = timeout_at(deadline, in_flight).await.is_ok();
+    let drained = tokio::select! {
+        drained = timeout_at(deadline, in_flight) => drained.is_ok(),
+        () = hurry.notified() => false,
+    };
     let unanswered = bridge.ledger.count() + turned_away.len();
     if unanswered > 0 {
         tracing::warn!("ending with {unanswered} requests unanswered");

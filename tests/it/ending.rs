@@ -40,6 +40,22 @@ fn what_is_unanswered_after_the_drain_timeout_gets_an_error() {
     assert_session_ended(&server);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_signal_after_the_end_of_stdin_ends_the_patience() {
+    let server = Server::start();
+    server.always("tools/call", |_| Reply::never());
+    let mut bridge = Bridge::with(&server.url()).arg("--drain-timeout=1h").ready(&server);
+    bridge.send(request(1, "tools/call"));
+    server.wait("tools/call", 1);
+    bridge.close_stdin();
+    std::thread::sleep(Duration::from_millis(100));
+    bridge.signal("TERM");
+    bridge.answer(1).failed("shutting_down");
+    bridge.wait().code(6);
+    assert_session_ended(&server);
+}
+
 #[test]
 fn an_answer_that_is_already_streaming_is_drained_too() {
     let server = Server::start();
