@@ -236,10 +236,10 @@ pub const CALLBACK_PORTS: u16 = 4;
 /// whichever is shorter.
 pub const REFRESH_MARGIN: Duration = Duration::from_secs(60);
 
-/// Attempts to refresh when the authorization server is in trouble.
+/// Attempts to refresh, or to exchange a code, when the authorization server is in trouble.
 pub const REFRESH_ATTEMPTS: u32 = 3;
 
-/// After a refresh that failed for a passing reason, none is tried for this long.
+/// After a refresh that failed, none is tried before a request for this long.
 pub const REFRESH_PAUSE: Duration = Duration::from_secs(5);
 
 /// One call to the OS keyring, the first included: a bus that never answers must not stop anything.

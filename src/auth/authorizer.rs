@@ -344,6 +344,11 @@ impl Authorizer {
         self.held().header.is_some()
     }
 
+    /// Whether somebody is signing in.
+    pub fn is_signing_in(&self) -> bool {
+        self.login.borrow().is_running()
+    }
+
     /// The sign-in as it goes on.
     pub fn watch(&self) -> watch::Receiver<Login> {
         self.login.subscribe()

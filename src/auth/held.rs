@@ -63,7 +63,7 @@ impl Held {
         })
     }
 
-    /// A refresh failed for a reason that may pass.
+    /// A refresh failed.
     pub fn refresh_failed(&mut self) {
         self.refresh_failed = Some(Instant::now());
     }

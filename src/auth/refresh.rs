@@ -11,16 +11,16 @@ use super::authorizer::Authorizer;
 use super::error::AuthError;
 use super::held::{is_expired, now};
 use super::settings::ResourceParameter;
-use super::token::{self, TokenError, Tokens};
-use crate::limits::{BACKOFF_FIRST, LOCK_POLL, REFRESH_ATTEMPTS, RETRY_AFTER_MAX};
+use super::token::{self, Patience, TokenError, Tokens};
+use crate::limits::LOCK_POLL;
 use crate::secret::Secret;
 use crate::store::{Lock, RecordKey, Stamp, TokenRecord};
 
 /// Replaces `old`, which this process holds, by a newer record.
 ///
 /// # Errors
-/// [`TokenError::is_invalid_grant`]: the refresh token is dead, and the record is gone. Everything
-/// transient leaves it as it is.
+/// With [`TokenError::is_invalid_grant`] or [`TokenError::is_invalid_client`] the record is gone;
+/// everything else leaves it as it is.
 pub(super) async fn refresh(auth: &Arc<Authorizer>, old: &TokenRecord) -> Result<(), AuthError> {
     let (auth, old) = (auth.clone(), old.clone());
     // A task of its own: once it is sent, the old refresh token may be spent, and the new one must
@@ -118,8 +118,7 @@ async fn patiently(
     record: &TokenRecord,
     refresh_token: &Secret,
 ) -> Result<Tokens, TokenError> {
-    let mut pause = BACKOFF_FIRST / 2;
-    let mut attempt = 1;
+    let mut patience = Patience::default();
     loop {
         let answer = token::refresh(
             &auth.web,
@@ -130,19 +129,10 @@ async fn patiently(
             record.resource_parameter.as_deref(),
             &auth.settings.token_params,
         );
-        match answer.await {
-            Err(TokenError::Transient(failure)) if attempt < REFRESH_ATTEMPTS => {
-                tracing::debug!("refreshing: {failure}");
-                let wait = failure.retry_after.unwrap_or(pause);
-                if wait > RETRY_AFTER_MAX {
-                    return Err(TokenError::Transient(failure));
-                }
-                sleep(wait).await;
-            }
-            outcome => return outcome,
+        let outcome = answer.await;
+        if !patience.again(&outcome).await {
+            return outcome;
         }
-        attempt += 1;
-        pause *= 2;
     }
 }
 

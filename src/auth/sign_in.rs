@@ -16,8 +16,8 @@ use super::flow::{Flow, bind_given, is_recent};
 use super::held::now;
 use super::page::{self, Page};
 use super::shared::{Login, Want};
-use super::token::{self, Exchange, TokenError, Tokens};
-use crate::limits::{BACKOFF_FIRST, LOCK_POLL, MAX_TABS, REFRESH_ATTEMPTS};
+use super::token::{self, Exchange, Patience, TokenError, Tokens};
+use crate::limits::{LOCK_POLL, MAX_TABS};
 use crate::secret::Secret;
 use crate::store::{LoginLock, RecordKey, Tab, TokenRecord};
 
@@ -328,17 +328,15 @@ impl Authorizer {
             resource: flow.resource_parameter.as_deref(),
             params: &self.settings.token_params,
         };
-        let mut pause = BACKOFF_FIRST / 2;
-        for _ in 1..REFRESH_ATTEMPTS {
+        let mut patience = Patience::default();
+        loop {
             let client = &flow.client;
-            match token::exchange(&self.web, client, &flow.token_endpoint, code, with).await {
-                Err(TokenError::Transient(failure)) => tracing::debug!("exchanging: {failure}"),
-                outcome => return outcome,
+            let outcome =
+                token::exchange(&self.web, client, &flow.token_endpoint, code, with).await;
+            if !patience.again(&outcome).await {
+                return outcome;
             }
-            sleep(pause).await;
-            pause *= 2;
         }
-        token::exchange(&self.web, &flow.client, &flow.token_endpoint, code, with).await
     }
 
     /// Stores what was obtained, and uses it.

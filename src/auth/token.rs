@@ -2,16 +2,20 @@
 //! RFC 7009). `token_endpoint` carries the requests.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use oauth2::{
     AccessToken, AuthorizationCode, PkceCodeVerifier, RedirectUrl, RefreshToken, RevocationUrl,
     Scope, StandardRevocableToken,
 };
 
+use tokio::time::sleep;
+
 use super::token_answer;
 use super::token_endpoint::{Door, Endpoint, Purpose};
 use super::web::Web;
 use crate::error::Failure;
+use crate::limits::{BACKOFF_FIRST, REFRESH_ATTEMPTS, RETRY_AFTER_MAX};
 use crate::secret::Secret;
 use crate::store::ClientRecord;
 
@@ -97,6 +101,36 @@ impl TokenError {
 
     fn is(&self, codes: &[&str]) -> bool {
         matches!(self, TokenError::Refused { code, .. } if codes.contains(&code.as_str()))
+    }
+}
+
+/// Attempts at a request that fails for passing reasons: [`REFRESH_ATTEMPTS`], with pauses between
+/// them, or those that the server asks for, up to [`RETRY_AFTER_MAX`].
+#[derive(Debug)]
+pub struct Patience {
+    attempts: u32,
+    pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { attempts: 1, pause: BACKOFF_FIRST / 2 }
+    }
+}
+
+impl Patience {
+    /// Whether the request should be sent again after this outcome; waits first, if so.
+    pub async fn again(&mut self, outcome: &Result<Tokens, TokenError>) -> bool {
+        let Err(TokenError::Transient(failure)) = outcome else { return false };
+        let wait = failure.retry_after.unwrap_or(self.pause);
+        if self.attempts >= REFRESH_ATTEMPTS || wait > RETRY_AFTER_MAX {
+            return false;
+        }
+        tracing::debug!("trying again: {failure}");
+        sleep(wait).await;
+        self.attempts += 1;
+        self.pause *= 2;
+        true
     }
 }
 

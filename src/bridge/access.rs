@@ -296,6 +296,10 @@ impl Bridge {
     /// Answers `initialize` in the place of the server, and goes on connecting behind the client's
     /// back.
     pub(super) async fn answer_provisionally(self: &Arc<Self>, ticket: &Ticket, request: &Message) {
+        if !ticket.is_open() {
+            // The server has answered, and somebody signs in for another request.
+            return;
+        }
         let result = self.access.provisional_result(request);
         let mut text = Vec::from(&br#"{"jsonrpc":"2.0","id":"#[..]);
         text.extend_from_slice(request.id().map(|id| id.raw().as_ref()).unwrap_or(b"null"));
@@ -308,7 +312,7 @@ impl Bridge {
         };
         let waiting = Failure::new(FailureKind::Unauthorized, "waiting for the sign-in");
         let snapshot = self.session.provisional(&answer, &waiting.at(&self.endpoint.shown()));
-        if !ticket.is_open() || !self.ledger.answer(&answer).await {
+        if !self.ledger.answer(&answer).await {
             return;
         }
         tracing::info!("initialize was answered for the server while somebody signs in to it");
@@ -322,7 +326,7 @@ impl Bridge {
 
     /// Whether requests wait for somebody to sign in.
     pub(super) fn is_waiting_for_sign_in(&self) -> bool {
-        self.session.is_provisional() || self.access.authorizer.watch().borrow().is_running()
+        self.access.authorizer.is_signing_in() || self.session.is_provisional()
     }
 
     /// Answers a `ping` in the place of a server that waits for a sign-in.

@@ -50,6 +50,8 @@ impl Bridge {
         }
         let opening = message.method() == Some("initialize");
         tokio::select! {
+            // In order: mostly its turn is now, and then nothing else need be set up.
+            biased;
             () = place.turn() => {}
             () = ticket.closed() => return,
             failure = self.unseen_sign_in(), if !opening => {
@@ -183,6 +185,7 @@ impl Bridge {
             }
         };
         tokio::select! {
+            biased;
             snapshot = ready => snapshot,
             failure = self.unseen_sign_in() => Err(failure),
         }

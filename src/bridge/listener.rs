@@ -47,6 +47,11 @@ impl Listener {
         self.live.send_replace(None);
     }
 
+    /// The session `generation` has no stream.
+    fn closed(&self, generation: u64) {
+        self.live.send_if_modified(|live| live.take_if(|live| *live == generation).is_some());
+    }
+
     /// Returns when no stream of session `generation` is open or will be.
     pub async fn silent(&self, generation: u64) {
         let mut live = self.live.subscribe();
@@ -72,10 +77,7 @@ impl Bridge {
         tokio::spawn(async move {
             let generation = snapshot.generation;
             bridge.keep_listening(snapshot, opened, stopped).await;
-            bridge
-                .listener
-                .live
-                .send_if_modified(|live| live.take_if(|live| *live == generation).is_some());
+            bridge.listener.closed(generation);
         });
         first_answer
     }
@@ -128,10 +130,13 @@ impl Bridge {
                 Ok(reply) => return self.no_stream(reply, snapshot, ever_open).await,
                 Err(failure) if failure.kind == FailureKind::Unauthorized => {
                     tracing::warn!("no messages from the server outside of requests: {failure}");
-                    // A request may bring a sign-in about.
+                    // A request may bring a sign-in about. Until then there is no stream, and
+                    // whoever waits for an answer on it must know.
+                    self.listener.closed(snapshot.generation);
                     if unless(&mut stopped, self.signed_in()).await.is_none() {
                         return;
                     }
+                    self.listener.live.send_replace(Some(snapshot.generation));
                 }
                 Err(failure) if !ever_open && is_final(failure.kind) => {
                     tracing::debug!("no standalone stream: {failure}");

@@ -184,13 +184,14 @@ impl Bridge {
         });
     }
 
-    /// A request that the server does not have yet, because it waits for a sign-in, is taken back before it is sent; the server need not hear of it.
+    /// A request that the server does not have yet, because it waits for a sign-in, is taken back
+    /// before it is sent; the server need not hear of it.
     fn taken_back_in_time(&self, message: &Message) -> bool {
-        if !self.is_waiting_for_sign_in() {
+        if message.method() != Some(CANCELLED) || !self.is_waiting_for_sign_in() {
             return false;
         }
-        let id = (message.method() == Some(CANCELLED)).then(|| cancelled_id(message)).flatten();
-        let waiting = id.and_then(|id| self.ledger.find(&id).filter(|ticket| !ticket.is_sent()));
+        let waiting = cancelled_id(message)
+            .and_then(|id| self.ledger.find(&id).filter(|ticket| !ticket.is_sent()));
         let Some(ticket) = waiting.filter(|ticket| ticket.method() != "initialize") else {
             return false;
         };

@@ -171,3 +171,16 @@ fn priming_events_and_events_of_other_types_are_no_messages() {
     assert_eq!(server.wait("GET", 2)[1].header("last-event-id"), Some("2"));
     bridge.finish().clean();
 }
+
+#[test]
+fn an_answer_is_not_waited_for_on_a_stream_that_was_refused() {
+    let server = Server::start();
+    server.always("GET", |_| Reply::status(401));
+    server.once("tools/call", Reply::status(202));
+    let bridge = Bridge::with(&server.url()).header("Authorization: Bearer fake-token");
+    let bridge = bridge.ready(&server);
+    bridge.wait_stderr("no messages from the server outside of requests");
+    bridge.send(request(1, "tools/call"));
+    bridge.answer(1).failed("stream_lost");
+    bridge.finish().clean();
+}

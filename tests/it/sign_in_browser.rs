@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::browser::follow;
-use crate::support::oauth::{printed_url, wait_for};
+use crate::support::oauth::{printed_url, sign_in_by_the_printed_url, wait_for};
 use crate::support::*;
 
 #[test]
@@ -37,24 +37,15 @@ fn no_browser() {
 fn no_screen() {
     for variable in [("LANG", "C"), ("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22")] {
         let realm = Realm::new();
-        let bridge = realm.bridge_without_browser().env(variable.0, variable.1).start();
-        bridge.send(INITIALIZE);
-        let printed = wait_for("the URL", || printed_url(&bridge.stderr()));
-        assert_eq!(follow(&printed).unwrap().status, 200);
-        bridge.answer(0).result();
-        bridge.finish();
+        sign_in_by_the_printed_url(realm.bridge_without_browser().env(variable.0, variable.1));
     }
 }
 
 #[test]
 fn a_browser_that_does_not_start() {
     let realm = Realm::new();
-    let bridge = realm.bridge_without_browser().env("BROWSER", "/nonexistent/browser").start();
-    bridge.send(INITIALIZE);
-    let printed = wait_for("the URL", || printed_url(&bridge.stderr()));
-    assert_eq!(follow(&printed).unwrap().status, 200);
-    bridge.answer(0).result();
-    bridge.finish();
+    let browser = "/nonexistent/browser";
+    sign_in_by_the_printed_url(realm.bridge_without_browser().env("BROWSER", browser));
 }
 
 #[test]

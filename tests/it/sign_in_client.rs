@@ -6,20 +6,10 @@ use serde_json::json;
 
 use crate::support::bridge::Builder;
 use crate::support::browser::follow;
-use crate::support::oauth::{printed_url, wait_for};
+use crate::support::oauth::{initialize, printed_url, wait_for};
 use crate::support::*;
 
 const DOCUMENT: &str = "https://example.com/clients/tether.json";
-
-/// Starts a bridge and gives the answer to `initialize`.
-#[track_caller]
-fn initialize(builder: Builder) -> Line {
-    let bridge = builder.start();
-    bridge.send(INITIALIZE);
-    let answer = bridge.answer(0);
-    bridge.finish();
-    answer
-}
 
 #[test]
 fn a_given_id_is_never_registered() {

@@ -4,18 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::support::bridge::Builder;
-use crate::support::oauth::{At, Iss, Options};
+use crate::support::oauth::{At, Iss, Options, initialize};
 use crate::support::*;
-
-/// Starts a bridge and gives the answer to `initialize`.
-#[track_caller]
-fn initialize(builder: Builder) -> Line {
-    let bridge = builder.start();
-    bridge.send(INITIALIZE);
-    let answer = bridge.answer(0);
-    bridge.finish();
-    answer
-}
 
 /// Wants a refusal that says all of this.
 #[track_caller]

@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::bridge::{Bridge, Builder};
-use super::browser::{Browser, files};
-use super::{DEADLINE, Line, Request, Server};
+use super::browser::{Browser, files, follow};
+use super::{DEADLINE, INITIALIZE, Line, Request, Server};
 pub use issuer::State;
 pub use options::{At, Iss, Options};
 
@@ -40,6 +40,27 @@ pub fn endpoint(path: &str) -> Option<&'static str> {
 /// The parameters of a query or form body.
 pub fn form(text: &str) -> HashMap<String, String> {
     url::form_urlencoded::parse(text.as_bytes()).into_owned().collect()
+}
+
+/// Starts a bridge and gives the answer to `initialize`.
+#[track_caller]
+pub fn initialize(builder: Builder) -> Line {
+    let bridge = builder.start();
+    bridge.send(INITIALIZE);
+    let answer = bridge.answer(0);
+    bridge.finish();
+    answer
+}
+
+/// Goes where a bridge without a browser says, and ends it when `initialize` is answered.
+#[track_caller]
+pub fn sign_in_by_the_printed_url(builder: Builder) {
+    let bridge = builder.start();
+    bridge.send(INITIALIZE);
+    let printed = wait_for("the URL", || printed_url(&bridge.stderr()));
+    assert_eq!(follow(&printed).unwrap().status, 200);
+    bridge.answer(0).result();
+    bridge.finish();
 }
 
 /// What the servers of a realm share.
