@@ -6,6 +6,7 @@
 //! * [`salvage`]: finding the id in text that is not JSON.
 //! * [`framing`]: making a message one line of output.
 //! * [`member`]: looking up one member without reading the rest, and answers of our own.
+//! * [`splice`]: changing a few members without touching the rest.
 //!
 //! Pure: no I/O, no clock, no runtime.
 
@@ -15,6 +16,7 @@ pub mod id;
 pub mod member;
 pub mod message;
 pub mod salvage;
+pub mod splice;
 
 pub use id::{Id, IdKey};
 pub use message::{Invalid, Kind, Message, Source};
@@ -23,3 +25,7 @@ pub use message::{Invalid, Kind, Message, Source};
 pub const PARSE_ERROR: i32 = -32700;
 /// The JSON is not a valid request (JSON-RPC 2.0, section 5.1).
 pub const INVALID_REQUEST: i32 = -32600;
+/// The method does not exist (JSON-RPC 2.0, section 5.1).
+pub const METHOD_NOT_FOUND: i32 = -32601;
+/// The parameters are wrong (JSON-RPC 2.0, section 5.1).
+pub const INVALID_PARAMS: i32 = -32602;

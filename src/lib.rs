@@ -5,6 +5,7 @@
 //! * [`cli`], [`config`]: what was typed, and what it means.
 //! * [`command`]: what a person can ask for.
 //! * [`bridge`]: the life of every request between the client and the server.
+//! * [`era`]: translating between the two eras of the protocol.
 //! * [`transport`]: carrying a message to a remote endpoint, and what comes back.
 //! * [`stdio`]: stdin and stdout.
 //! * [`auth`]: the right to send a request: OAuth. [`store`]: where it is kept.
@@ -25,6 +26,7 @@ pub mod command;
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod era;
 pub mod error;
 pub mod http;
 pub mod jsonrpc;
