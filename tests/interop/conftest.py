@@ -13,7 +13,7 @@ from support.authorization import AuthorizationServer, ProtectedServer
 from support.home import Home
 from support.paths import bridge_command
 from support.recorder import Recorder
-from support.servers import KINDS, Server
+from support.servers import KINDS, MORE_KINDS, Server
 from support.stdio_client import StdioClient
 
 
@@ -34,7 +34,7 @@ def servers() -> Iterator[Callable[[str], Server]]:
 
     def get(name: str) -> Server:
         if name not in running:
-            running[name] = Server(KINDS[name])
+            running[name] = Server(KINDS.get(name) or MORE_KINDS[name])
         return running[name]
 
     yield get
@@ -93,10 +93,10 @@ def bridged(
     with ExitStack() as stack:
         clients: list[StdioClient] = []
 
-        def start(where: str | Server, **more: Any) -> Bridged:
+        def start(where: str | Server, make: type[StdioClient] = StdioClient, **more: Any) -> Bridged:
             server = servers(where) if isinstance(where, str) else where
             recorder = stack.enter_context(Recorder(server.port))
-            client = StdioClient([*bridge_command(), recorder.url()], **more)
+            client = make([*bridge_command(), recorder.url(server.kind.path)], **more)
             stack.callback(client.kill)
             clients.append(client)
             return Bridged(client, recorder, server)

@@ -1,6 +1,6 @@
 // The stdio client of the TypeScript SDK 1.x in front of a bridge.
 //
-// `node typescript_client.mjs <command> [argument...]` starts the command as its server, uses it in
+// `node typescript-1.mjs <command> [argument...]` starts the command as its server, uses it in
 // the ways that an application does, and prints what it got as one JSON object.
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
