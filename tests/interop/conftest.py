@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.conformance import Verdict
 from support.authorization import AuthorizationServer, ProtectedServer
 from support.home import Home
 from support.paths import bridge_command
@@ -40,6 +41,12 @@ def servers() -> Iterator[Callable[[str], Server]]:
     yield get
     for server in running.values():
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def verdicts() -> list[Verdict]:
+    """What the conformance suite has found in this run, for `docs/conformance.md`."""
+    return []
 
 
 @pytest.fixture
