@@ -72,7 +72,7 @@ class Interop(FastMCP):
 
         @low.set_logging_level()
         async def set_level(level: str) -> None:
-            del level  # Whatever is logged here is sent.
+            del level  # Whatever is logged here is sent: many servers take no notice.
 
         @low.subscribe_resource()
         async def subscribe(uri: AnyUrl) -> None:

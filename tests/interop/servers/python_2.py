@@ -23,6 +23,7 @@ from mcp_types import (
     EmptyResult,
     ListRootsResult,
     SamplingMessage,
+    SetLevelRequestParams,
     SubscribeRequestParams,
     TextContent,
     UnsubscribeRequestParams,
@@ -193,6 +194,10 @@ def declare(server: MCPServer) -> None:
         subscribers[:] = [one for one in subscribers if one._connection is not context.session._connection]
         return EmptyResult()
 
+    async def set_level(context: Any, params: SetLevelRequestParams) -> EmptyResult:
+        return EmptyResult()  # The SDK keeps no level for these revisions.
+
+    low.add_request_handler("logging/setLevel", SetLevelRequestParams, set_level)
     low.add_request_handler("resources/subscribe", SubscribeRequestParams, subscribe)
     low.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, unsubscribe)
 

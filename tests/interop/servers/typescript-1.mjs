@@ -11,11 +11,18 @@ import { completable } from '@modelcontextprotocol/sdk/server/completable.js';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import { SubscribeRequestSchema, UnsubscribeRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import {
+  LoggingLevelSchema,
+  McpError,
+  SetLevelRequestSchema,
+  SubscribeRequestSchema,
+  UnsubscribeRequestSchema,
+} from '@modelcontextprotocol/sdk/types.js';
 import { counter, gate, gates, listen, option, release, sleep, text } from './common.mjs';
 
 const RETRY_MS = 300;
 const mode = option('mode', 'session');
+const levels = LoggingLevelSchema.options;
 
 /** Events in memory, replayed per stream in the order in which they were stored. */
 class MemoryEventStore {
@@ -50,6 +57,7 @@ function createServer() {
       instructions: 'Instructions of interop-typescript',
     },
   );
+  let minimum = 'debug';
   const tool = (name, shape, run) => server.registerTool(name, { description: name, inputSchema: shape }, run);
 
   const progress = async (extra, step, total) => {
@@ -128,8 +136,9 @@ function createServer() {
     return text(roots.map((root) => root.uri).join(' '));
   });
   tool('log', { level: z.string(), data: z.string() }, async ({ level, data }, extra) => {
-    // Not tied to the call: it goes out on the standalone stream.
-    await server.sendLoggingMessage({ level, logger: 'interop', data }, extra.sessionId);
+    if (levels.indexOf(level) >= levels.indexOf(minimum)) {
+      await extra.sendNotification({ method: 'notifications/message', params: { level, logger: 'interop', data } });
+    }
     return text('logged');
   });
   tool('fail', { message: z.string() }, async ({ message }) => {
@@ -146,6 +155,13 @@ function createServer() {
   server.registerResource('counter', counter.uri, { mimeType: 'text/plain' }, async (uri) => ({
     contents: [{ uri: uri.href, mimeType: 'text/plain', text: String(counter.value) }],
   }));
+  server.registerResource('missing', 'interop://missing', {}, async (uri) => {
+    throw new McpError(-32002, 'Resource not found', { uri: uri.href });
+  });
+  server.server.setRequestHandler(SetLevelRequestSchema, async ({ params }) => {
+    minimum = params.level;
+    return {};
+  });
   subscribed.set(server, new Set());
   server.server.setRequestHandler(SubscribeRequestSchema, async ({ params }) => {
     subscribed.get(server).add(params.uri);
