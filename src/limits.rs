@@ -24,6 +24,26 @@ pub const MAX_NOTIFICATIONS_IN_FLIGHT: usize = 64;
 /// Server requests whose session is remembered so that a late answer never reaches a new session.
 pub const MAX_SERVER_REQUESTS: usize = 1024;
 
+/// Notifications and responses that a translation may have on their way to a server at once: at least
+/// one for each request of the client in flight, so that handing one over never waits.
+pub const MAX_TRANSLATED_IN_FLIGHT: usize = 4096;
+
+/// How long a server is known to be modern without being asked again.
+pub const MODERN_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The same for a legacy one: shorter, because servers move in the other direction.
+pub const LEGACY_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The answer to `server/discover`, by which a server shows its era; then it has said nothing, and the
+/// client's own message goes out. With it `initialize` has less than a minute.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Pages of `tools/list` that are read to correct the headers of a call.
+pub const MAX_LIST_PAGES: usize = 32;
+
+/// All of those pages together.
+pub const RELIST_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Resource subscriptions that are repeated after a lost session.
 pub const MAX_SUBSCRIPTIONS: usize = 1024;
 

@@ -152,7 +152,8 @@ impl Remote {
         }
         if let Some(session) = reply.session_id() {
             let version = timeout_at(end, negotiated(reply)).await.ok().flatten();
-            let headers = SessionHeaders { session: Some(session), version };
+            let headers =
+                SessionHeaders { session: Some(session), version, ..SessionHeaders::default() };
             let delete = self.endpoint.delete(&headers, authorization);
             // A server that does not end sessions on request forgets them by itself.
             let _ = timeout(DELETE_TIMEOUT, delete).await;

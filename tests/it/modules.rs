@@ -80,7 +80,7 @@ fn modules_use_only_what_lies_below_them() {
                 "transport",
             ],
         ),
-        ("config", &["auth", "bridge", "cli", "http", "store", "transport"]),
+        ("config", &["auth", "bridge", "cli", "era", "http", "store", "transport"]),
         ("cli", &["demo"]),
         (
             "bridge",
