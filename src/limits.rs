@@ -296,3 +296,29 @@ pub const KEYRING_READS: usize = 3;
 
 /// Servers with a record that are listed.
 pub const MAX_STORED_SERVERS: usize = 10_000;
+
+/// Tools whose arguments are mirrored into headers that are remembered. Beyond it the tools of
+/// earlier listings are forgotten first; further ones are called without these headers.
+pub const MAX_MIRRORED_TOOLS: usize = 1024;
+
+/// Arguments of one tool that are mirrored: each is a header of every call. A tool with more is
+/// left out, because a call with only some of them would be refused.
+pub const MAX_MIRRORED_ARGUMENTS: usize = 64;
+
+/// Bytes of the name of one tool that is remembered, and of the names and places of its headers.
+pub const MAX_MIRRORED_NAMES: usize = 16 << 10;
+
+/// Bytes of one mirrored value as a header. Servers that take more in one header are rare.
+pub const MAX_MIRRORED_VALUE: usize = 64 << 10;
+
+/// How deep a schema with annotations may be nested, in JSON. People write single digits.
+pub const MAX_SCHEMA_DEPTH: usize = 64;
+
+/// Bytes that are read to find the annotations of one tool, a part again for each schema around it.
+/// Schemas with annotations are small; the largest ever seen without have some 100 KB.
+pub const MAX_SCHEMA_READ: usize = 4 << 20;
+
+/// Versions of a server that are named in an error, and characters of each.
+pub const MAX_NAMED_VERSIONS: usize = 8;
+/// See [`MAX_NAMED_VERSIONS`].
+pub const MAX_VERSION_NAME: usize = 32;

@@ -103,9 +103,10 @@ impl Bridge {
                 None => Finding::Unknown,
             };
             let (path, tentative) = match finding {
-                Finding::Modern { version, result } => {
+                Finding::Modern { revision, result } => {
+                    let result = String::from_utf8_lossy(&result).into_owned();
                     self.verdict.found(Era::Modern);
-                    self.introduce(&result, version, started);
+                    self.introduce(&result, revision, started);
                     let path = match client {
                         Era::Modern => {
                             if let (true, Some(probed)) = (own, probed) {
@@ -117,19 +118,23 @@ impl Bridge {
                     };
                     (path, false)
                 }
-                Finding::ModernError { retry: Some(other), .. } if !own && !again => {
+                Finding::Refused { retry: Some(other), .. } if !own && !again => {
                     (version, again) = (other, true);
                     continue;
                 }
-                Finding::ModernError { .. } | Finding::Incompatible { .. } if own => {
+                Finding::Refused { .. } | Finding::Incompatible { .. } if own => {
                     // The client knows better than we do what to do about it.
                     if let Some(probed) = probed {
                         self.answer_own(asker.ticket, probed.body).await;
                     }
                     (Path::Modern, true)
                 }
-                Finding::ModernError { message, .. } | Finding::Incompatible { message } => {
-                    return Err(self.incompatible(&message));
+                Finding::Refused { error, .. } => {
+                    let said = member::lookup_string(&error, &["message"]).unwrap_or_default();
+                    return Err(self.incompatible(&format!("it refuses server/discover: {said}")));
+                }
+                Finding::Incompatible { supported } => {
+                    return Err(self.incompatible(&format!("it speaks {}", supported.join(", "))));
                 }
                 Finding::Legacy if self.verdict.protocol() == Protocol::Only(Era::Modern) => {
                     return Err(self.incompatible("it does not answer server/discover"));
@@ -222,7 +227,7 @@ impl Bridge {
 
     fn incompatible(&self, why: &str) -> Failure {
         let why = self.redactor.clean(why, crate::limits::MAX_EXCERPT);
-        let text = format!("the server and mcp-tether have no revision of MCP in common: {why}");
+        let text = format!("no revision of MCP is shared with the server: {why}");
         Failure::new(FailureKind::InvalidResponse, text).at(&self.endpoint.shown())
     }
 

@@ -252,10 +252,13 @@ impl Bridge {
         if !message.id().is_some_and(|id| listing.ticket.is_for(id)) {
             return message;
         }
-        let learned = self.tools().learn(message.bytes(), listing.first);
+        let learned = self.tools().learn(&message, listing.first);
         for rejected in &learned.rejected {
-            let text = format!("the tool {} is left out: {}", rejected.name, rejected.reason);
+            let text = format!("the tool {} is left out: {}", rejected.tool, rejected.fault);
             tracing::warn!("{}", self.redactor.clean(&text, MAX_LOGGED_TEXT));
+        }
+        if learned.unremembered > 0 {
+            tracing::warn!("{} tools with headers are too many", learned.unremembered);
         }
         let filtered = learned.filtered.and_then(|text| Message::parse(text, Source::Server).ok());
         filtered.unwrap_or(message)
@@ -301,7 +304,9 @@ impl Bridge {
             let manner = self.manner(false);
             let reply = self.post(request.bytes().clone(), &headers, None, manner).await?;
             let body = self.answer_to(&id, reply).await?;
-            self.tools().learn(&body, page == 0);
+            if let Ok(answer) = Message::parse(body.clone(), Source::Server) {
+                self.tools().learn(&answer, page == 0);
+            }
             cursor = member::lookup(&body, &["result", "nextCursor"])
                 .filter(|cursor| cursor.starts_with('"'))
                 .map(str::to_owned);
