@@ -184,6 +184,19 @@ impl Bridge {
         }
     }
 
+    /// Looks at a translation that was a guess, when a request has gone through it.
+    pub(super) fn judge(&self, translation: &Arc<Translation>) {
+        if !self.paths.is_tentative() {
+            return;
+        }
+        if translation.is_proven() {
+            self.paths.settle();
+        } else {
+            translation.alarm().raise();
+            self.leave(translation);
+        }
+    }
+
     /// What a request gets that finds the server changing.
     pub(super) fn undecided(&self) -> Failure {
         let text = "the server was replaced by one of another revision; try again";

@@ -82,12 +82,12 @@ impl Bridge {
             // Later messages wait for the answer, not for the end of the stream that brought it.
             _ = async { ticket.closed().await; place.left(); std::future::pending::<()>().await } => None,
         };
+        if opening && self.paths.is_tentative() {
+            self.paths.forget();
+        }
         if let Some(failure) = failure
             && self.ledger.fail(&ticket, &failure).await
         {
-            if opening && self.paths.is_tentative() {
-                self.paths.forget();
-            }
             tracing::warn!("{}: {failure}", self.redactor.clean(ticket.method(), 60));
         }
     }
@@ -152,7 +152,10 @@ impl Bridge {
                 },
                 Ok(Path::Translated(translation)) => {
                     match translation.request(ticket, message, place).await {
-                        Seen::Through => return None,
+                        Seen::Through => {
+                            self.judge(&translation);
+                            return None;
+                        }
                         Seen::Again if !again.switched => {
                             again.switched = true;
                             self.leave(&translation);

@@ -264,6 +264,7 @@ impl Bridge {
         self.learn_session(session.as_ref());
         let snapshot = self.session.establish(response, session);
         self.verdict.confirm_legacy();
+        self.paths.settle();
         if let Some(initialize) = self.session.initialize() {
             self.access.remember(&initialize, response, &self.redactor);
         }

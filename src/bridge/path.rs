@@ -94,6 +94,11 @@ impl Paths {
         self.state().tentative
     }
 
+    /// The server has shown by what it does that the way is right.
+    pub fn settle(&self) {
+        self.state().tentative = false;
+    }
+
     /// The way has to be found out anew, unless somebody has done so. Tells whether this was news.
     pub fn forget_translation(&self, wrong: &Arc<Translation>) -> bool {
         let mut state = self.state();

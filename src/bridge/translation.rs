@@ -130,6 +130,16 @@ impl Translation {
         self.event(|adapter, actions| adapter.from_client(message, actions)).await;
     }
 
+    /// Whether the server has answered something.
+    pub fn is_proven(&self) -> bool {
+        *self.state.borrow() == State::Proven
+    }
+
+    /// By which this translation is told that it is wrong.
+    pub fn alarm(&self) -> Alarm {
+        Alarm(self.state.clone())
+    }
+
     /// Ends what is open on purpose, in good order.
     pub async fn end(self: &Arc<Self>) {
         self.event(|adapter, actions| adapter.end(actions)).await;
@@ -192,6 +202,7 @@ impl Translation {
         }
         match Message::parse(response, Source::Server) {
             Ok(response) => {
+                client.remember_introduction(&response);
                 if !client.ledger.answer(&response).await {
                     tracing::debug!("an answer for a request that wants none any more");
                 }
@@ -210,7 +221,7 @@ impl Translation {
             return bridge.clone();
         }
         let (outbox, inbox) = Outbox::channel();
-        let bridge = client.linked(self.server, outbox, Alarm(self.state.clone()));
+        let bridge = client.linked(self.server, outbox, self.alarm());
         links.insert(link, bridge.clone());
         tokio::spawn(self.clone().read(link, inbox));
         bridge
@@ -247,6 +258,16 @@ impl Translation {
 }
 
 impl Bridge {
+    /// Keeps an answer to `initialize` that an adapter made, for when the server cannot be asked.
+    fn remember_introduction(&self, response: &Message) {
+        let Kind::Response { id, error: false } = response.kind() else { return };
+        if self.ledger.find(id).is_some_and(|ticket| ticket.method() == "initialize")
+            && let Some(initialize) = self.session.initialize()
+        {
+            self.access.remember(&initialize, response, &self.redactor);
+        }
+    }
+
     /// Takes a message that a translation gives to its link. Boxed, because a link is a bridge too.
     fn hand(self: Arc<Self>, message: Bytes) -> BoxFuture<'static, ()> {
         async move { self.take_message(message).await }.boxed()

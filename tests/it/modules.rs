@@ -72,6 +72,7 @@ fn modules_use_only_what_lies_below_them() {
                 "cli",
                 "config",
                 "demo",
+                "era",
                 "http",
                 "jsonrpc",
                 "logging",
