@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use mcp_tether::era::headers::{Learned, ToolHeaders, of_request};
 use mcp_tether::jsonrpc::{Message, Source, framing};
 use mcp_tether::stdio::lines::Lines;
 use mcp_tether::transport::sse::Decoder;
@@ -54,6 +55,39 @@ fn main() {
             }
         }
         assert_eq!(count, 100_000);
+    });
+
+    headers();
+}
+
+/// What a modern request costs beside sending it.
+fn headers() {
+    let schema = |annotation: &str| {
+        format!(
+            r#"{{"type":"object","properties":{{"region":{{"type":"string","description":"Where to run it"{annotation}}},"query":{{"type":"string","description":"What to run, in the dialect of the region"}},"options":{{"type":"object","properties":{{"limit":{{"type":"integer","minimum":1}},"dry":{{"type":"boolean"}}}}}}}},"required":["region","query"]}}"#
+        )
+    };
+    let list = |schema: &str| {
+        let tools: Vec<_> = (0..100)
+            .map(|i| format!(r#"{{"name":"tool_{i}","description":"Runs a query and returns the rows that it finds, the newest first.","inputSchema":{schema}}}"#))
+            .collect();
+        let text =
+            format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{}]}}}}"#, tools.join(","));
+        Message::parse(text.into(), Source::Server).expect("the message is valid")
+    };
+    let mut tools = ToolHeaders::default();
+    for (name, list) in [
+        ("learn, 100 tools", list(&schema(""))),
+        ("learn, 100 annotated tools", list(&schema(r#","x-mcp-header":"Region""#))),
+    ] {
+        report(name, list.bytes().len(), 1, || {
+            assert_eq!(black_box(tools.learn(&list, true)), Learned::default());
+        });
+    }
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"tool_7","arguments":{"region":"us-west1","query":"SELECT * FROM users","options":{"limit":10}},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+    let call = Message::parse(call.into(), Source::Client).expect("the message is valid");
+    report("headers of a call", call.bytes().len(), 1, || {
+        assert_eq!(black_box(of_request(&call, &tools)).len(), 4);
     });
 }
 

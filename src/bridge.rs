@@ -11,9 +11,18 @@
 //! * [`listener`]: the standalone event stream.
 //! * [`session`]: what a session is, and [`recovery`]: making a new one when the server lost it.
 //! * [`drain`]: the end.
+//!
+//! Where the client and the server are of different eras:
+//!
+//! * [`path`]: how messages get to the server; [`detection`]: finding that out.
+//! * [`verdict`]: of which era the server is, kept between starts.
+//! * [`translation`]: carrying out what an adapter of [`crate::era`] asks for.
+//! * [`stateless`]: the life of one request to a modern server, and [`subscription`]: of one that
+//!   stays open.
 
 pub mod access;
 pub mod delivery;
+pub mod detection;
 pub mod drain;
 pub mod exchange;
 pub mod follow;
@@ -21,18 +30,25 @@ pub mod inbound;
 pub mod ledger;
 pub mod listener;
 pub mod order;
+pub mod path;
 pub mod recovery;
 pub mod router;
 pub mod session;
+pub mod stateless;
+pub mod subscription;
+pub mod translation;
+pub mod verdict;
 
 use std::io::{Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::era::Era;
+use crate::era::headers::ToolHeaders;
 use crate::error::ExitCode;
-use crate::limits::MAX_NOTIFICATIONS_IN_FLIGHT;
+use crate::limits::{MAX_NOTIFICATIONS_IN_FLIGHT, MAX_TRANSLATED_IN_FLIGHT};
 use crate::platform::Signals;
 use crate::secret::Redactor;
 use crate::stdio::reader;
@@ -50,13 +66,20 @@ pub struct Settings {
     pub resume_timeout: Duration,
     /// How long `initialize` may wait for a sign-in before it is answered by us.
     pub initialize_deadline: Duration,
+    /// The era of the server, if it need not be asked.
+    pub protocol: verdict::Protocol,
 }
 
-/// Everything that the tasks of one bridge share.
+/// Everything that the tasks of one bridge share. A translation has further bridges to the same
+/// server, its links, whose output goes to it.
 pub struct Bridge {
-    endpoint: Endpoint,
-    access: access::Access,
+    endpoint: Arc<Endpoint>,
+    access: Arc<access::Access>,
     settings: Settings,
+    verdict: Arc<verdict::Verdict>,
+    paths: path::Paths,
+    /// What a modern server's tools want mirrored.
+    tools: Mutex<ToolHeaders>,
     ledger: ledger::Ledger,
     outbox: Outbox,
     order: order::Order,
@@ -65,6 +88,10 @@ pub struct Bridge {
     redactor: Arc<Redactor>,
     /// One permit for each notification or response on its way to the server.
     deliveries: Arc<Semaphore>,
+    /// How many there are.
+    permits: usize,
+    /// Of a link: whom to tell that the server is of the other era after all.
+    alarm: Option<translation::Alarm>,
 }
 
 /// Relays between `input`/`output` and `endpoint` until `input` ends, a signal comes, or `output`
@@ -75,6 +102,7 @@ pub struct Bridge {
 pub async fn run(
     endpoint: Endpoint,
     access: access::Access,
+    verdict: verdict::Verdict,
     settings: Settings,
     redactor: Arc<Redactor>,
     input: impl Read + Send + 'static,
@@ -84,9 +112,12 @@ pub async fn run(
     let mut input = reader::spawn(input, settings.max_message)?;
     let outbox = Outbox::spawn(output)?;
     let bridge = Arc::new(Bridge {
-        endpoint,
-        access,
+        endpoint: Arc::new(endpoint),
+        access: Arc::new(access),
         settings,
+        verdict: Arc::new(verdict),
+        paths: path::Paths::default(),
+        tools: Mutex::default(),
         ledger: ledger::Ledger::new(outbox.clone()),
         outbox,
         order: order::Order::default(),
@@ -94,7 +125,37 @@ pub async fn run(
         listener: listener::Listener::default(),
         redactor,
         deliveries: Arc::new(Semaphore::new(MAX_NOTIFICATIONS_IN_FLIGHT)),
+        permits: MAX_NOTIFICATIONS_IN_FLIGHT,
+        alarm: None,
     });
     let stop = router::route(&bridge, &mut input, &mut signals).await;
     Ok(drain::end(&bridge, input.lines, signals, stop).await)
+}
+
+impl Bridge {
+    /// Whether this is a link of a translation.
+    fn is_link(&self) -> bool {
+        self.paths.is_fixed()
+    }
+
+    /// A further bridge to the same server, in its own era, whose output goes to `outbox`.
+    fn linked(&self, era: Era, outbox: Outbox, alarm: translation::Alarm) -> Arc<Bridge> {
+        Arc::new(Bridge {
+            endpoint: self.endpoint.clone(),
+            access: self.access.clone(),
+            settings: self.settings,
+            verdict: self.verdict.clone(),
+            paths: path::Paths::fixed(era),
+            tools: Mutex::default(),
+            ledger: ledger::Ledger::new(outbox.clone()),
+            outbox,
+            order: order::Order::default(),
+            session: session::Session::default(),
+            listener: listener::Listener::default(),
+            redactor: self.redactor.clone(),
+            deliveries: Arc::new(Semaphore::new(MAX_TRANSLATED_IN_FLIGHT)),
+            permits: MAX_TRANSLATED_IN_FLIGHT,
+            alarm: Some(alarm),
+        })
+    }
 }

@@ -39,6 +39,16 @@ impl Cache {
         }
     }
 
+    /// Forgets a value, if it is there.
+    pub fn remove(&self, kind: &str, name: &str) {
+        let path = self.path(kind, name);
+        if let Err(error) = std::fs::remove_file(&path)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::debug!("cannot remove {}: {error}", path.display());
+        }
+    }
+
     fn path(&self, kind: &str, name: &str) -> PathBuf {
         self.folder.join(kind).join(format!("{:x}", Sha256::digest(name)))
     }
@@ -59,6 +69,10 @@ mod tests {
         assert_eq!(cache.get("initialize", "https://a.example/../x").unwrap(), b"1");
         assert_eq!(cache.get("initialize", "https://b.example/").unwrap(), b"2");
         assert_eq!(cache.get("other", "https://a.example/../x").unwrap(), b"3");
+        cache.remove("other", "https://a.example/../x");
+        cache.remove("other", "https://a.example/../x");
+        assert_eq!(cache.get("other", "https://a.example/../x"), None);
+        assert_eq!(cache.get("initialize", "https://a.example/../x").unwrap(), b"1");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
 
-pub use connection::ConnectionArgs;
+pub use connection::{ConnectionArgs, ProtocolArg};
 pub use sign_in::{AuthCommand, LoginArgs, LogoutArgs, SignInArgs};
 
 use crate::limits;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use self::remote::{Remote, start_log};
 use crate::bridge;
 use crate::bridge::access::Access;
+use crate::bridge::verdict::Verdict;
 use crate::cli::{AuthCommand, BridgeArgs, Cli, Command};
 use crate::config::{Config, ConfigError, Env, Places};
 use crate::error::ExitCode;
@@ -84,9 +85,11 @@ async fn relay(
     let Config { target, bridge } = Config::resolve(args, env)?;
     let redactor = target.redactor.clone();
     let remote = Remote::new(target, bridge.max_message, KEYRING_TIMEOUT)?;
+    let server = remote.authorizer.name().0.to_owned();
+    let verdict = Verdict::new(bridge.protocol, remote.cache.clone(), server);
     let access = Access::new(remote.authorizer, remote.cache);
-    let output = platform::stdout()?;
-    Ok(bridge::run(remote.endpoint, access, bridge, redactor, io::stdin(), output).await?)
+    let (input, output) = (io::stdin(), platform::stdout()?);
+    Ok(bridge::run(remote.endpoint, access, verdict, bridge, redactor, input, output).await?)
 }
 
 /// One line for the person or script that gave the command. Only commands do so, never the bridge.

@@ -21,7 +21,9 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::bridge::Settings;
-use crate::cli::{BridgeArgs, ConnectionArgs, SignInArgs};
+use crate::bridge::verdict::Protocol;
+use crate::cli::{BridgeArgs, ConnectionArgs, ProtocolArg, SignInArgs};
+use crate::era::Era;
 use crate::http::client::{self, is_loopback};
 use crate::limits::MAX_LOGGED_TEXT;
 use crate::secret::{Redactor, Secret, shown};
@@ -96,6 +98,11 @@ impl Config {
                 drain_timeout: duration("--drain-timeout", &args.drain_timeout)?,
                 resume_timeout: duration("--resume-timeout", &args.resume_timeout)?,
                 initialize_deadline: duration("--initialize-deadline", &args.initialize_deadline)?,
+                protocol: match args.connection.protocol {
+                    ProtocolArg::Auto => Protocol::Auto,
+                    ProtocolArg::Legacy => Protocol::Only(Era::Legacy),
+                    ProtocolArg::Modern => Protocol::Only(Era::Modern),
+                },
             },
         })
     }

@@ -24,6 +24,26 @@ pub const MAX_NOTIFICATIONS_IN_FLIGHT: usize = 64;
 /// Server requests whose session is remembered so that a late answer never reaches a new session.
 pub const MAX_SERVER_REQUESTS: usize = 1024;
 
+/// Notifications and responses that a translation may have on their way to a server at once: at least
+/// one for each request of the client in flight, so that handing one over never waits.
+pub const MAX_TRANSLATED_IN_FLIGHT: usize = 4096;
+
+/// How long a server is known to be modern without being asked again.
+pub const MODERN_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The same for a legacy one: shorter, because servers move in the other direction.
+pub const LEGACY_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The answer to `server/discover`, by which a server shows its era; then it has said nothing, and the
+/// client's own message goes out. With it `initialize` has less than a minute.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Pages of `tools/list` that are read to correct the headers of a call.
+pub const MAX_LIST_PAGES: usize = 32;
+
+/// All of those pages together.
+pub const RELIST_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Resource subscriptions that are repeated after a lost session.
 pub const MAX_SUBSCRIPTIONS: usize = 1024;
 
@@ -276,3 +296,29 @@ pub const KEYRING_READS: usize = 3;
 
 /// Servers with a record that are listed.
 pub const MAX_STORED_SERVERS: usize = 10_000;
+
+/// Tools whose arguments are mirrored into headers that are remembered. Beyond it the tools of
+/// earlier listings are forgotten first; further ones are called without these headers.
+pub const MAX_MIRRORED_TOOLS: usize = 1024;
+
+/// Arguments of one tool that are mirrored: each is a header of every call. A tool with more is
+/// left out, because a call with only some of them would be refused.
+pub const MAX_MIRRORED_ARGUMENTS: usize = 64;
+
+/// Bytes of the name of one tool that is remembered, and of the names and places of its headers.
+pub const MAX_MIRRORED_NAMES: usize = 16 << 10;
+
+/// Bytes of one mirrored value as a header. Servers that take more in one header are rare.
+pub const MAX_MIRRORED_VALUE: usize = 64 << 10;
+
+/// How deep a schema with annotations may be nested, in JSON. People write single digits.
+pub const MAX_SCHEMA_DEPTH: usize = 64;
+
+/// Bytes that are read to find the annotations of one tool, a part again for each schema around it.
+/// Schemas with annotations are small; the largest ever seen without have some 100 KB.
+pub const MAX_SCHEMA_READ: usize = 4 << 20;
+
+/// Versions of a server that are named in an error, and characters of each.
+pub const MAX_NAMED_VERSIONS: usize = 8;
+/// See [`MAX_NAMED_VERSIONS`].
+pub const MAX_VERSION_NAME: usize = 32;

@@ -18,6 +18,7 @@ use super::Bridge;
 use super::ledger::Ticket;
 use crate::auth::{Asking, AuthError, Authorizer, Credential, Login, Progress};
 use crate::cache::Cache;
+use crate::era::revisions;
 use crate::error::{Failure, FailureKind};
 use crate::http::OnSent;
 use crate::jsonrpc::{Message, Source, member};
@@ -103,20 +104,15 @@ impl Access {
         {
             return result.to_owned();
         }
-        let revision = REVISIONS.into_iter().find(|known| *known == requested);
-        let requested = revision.unwrap_or(REVISIONS[0]);
         let changing = json!({ "listChanged": true });
         let result: Value = json!({
-            "protocolVersion": requested,
+            "protocolVersion": revisions::negotiated(&requested).name,
             "capabilities": { "tools": changing, "resources": changing, "prompts": changing },
             "serverInfo": { "name": self.authorizer.host(), "version": "unknown" },
         });
         result.to_string()
     }
 }
-
-/// What may be promised in the place of a server, the newest first.
-const REVISIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 
 const VERSION: [&str; 2] = ["params", "protocolVersion"];
 

@@ -8,7 +8,9 @@ use super::Bridge;
 use super::access::Manner;
 use super::inbound::{CANCELLED, Context, cancelled_id};
 use super::order::Place;
+use super::path::Path;
 use super::session::{Snapshot, means_lost};
+use crate::era::Era;
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::{Kind, Message};
 use crate::limits::{
@@ -55,6 +57,17 @@ impl Bridge {
             let snapshot = self.session.current().await;
             if opening && !snapshot.lost && self.session.is_initialized(snapshot.generation) {
                 return Ok(());
+            }
+            match self.paths.known() {
+                Some(Path::Translated(translation)) if !snapshot.lost => {
+                    translation.take(message).await;
+                    return Ok(());
+                }
+                // A modern server knows no messages of a client but requests; a request is taken
+                // back by closing its stream (2026-07-28, basic/transports/streamable-http).
+                Some(Path::Modern) => return Ok(()),
+                None if self.paths.client() == Era::Modern => return Ok(()),
+                _ => {}
             }
             if asked_in.is_some_and(|session| session < snapshot.generation) {
                 tracing::debug!("a response for an earlier session is dropped");

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Bridge;
+use super::path::Path;
 use super::router::{Reason, Stop, requests_in};
 use crate::auth::Credential;
 use crate::error::{ExitCode, Failure, FailureKind};
-use crate::limits::{
-    DELETE_TIMEOUT, FLUSH_TIMEOUT, MAX_NOTIFICATIONS_IN_FLIGHT, OAUTH_REQUEST_TIMEOUT,
-};
+use crate::limits::{DELETE_TIMEOUT, FLUSH_TIMEOUT, OAUTH_REQUEST_TIMEOUT};
 use crate::platform::Signals;
 use crate::stdio::lines::Line;
 use crate::stdio::queue::Receiver;
@@ -69,10 +69,13 @@ async fn finish(
     while let Ok(line) = lines.try_recv() {
         turned_away.extend(requests_in(line.value));
     }
+    bridge.end_subscriptions().await;
     let in_flight = async {
-        let all = u32::try_from(MAX_NOTIFICATIONS_IN_FLIGHT).unwrap_or(u32::MAX);
-        let _delivered = bridge.deliveries.acquire_many(all).await;
+        bridge.delivered().await;
         bridge.ledger.empty().await;
+        for link in bridge.links() {
+            link.delivered().await;
+        }
     };
     let drained = tokio::select! {
         drained = timeout_at(deadline, in_flight) => drained.is_ok(),
@@ -102,9 +105,44 @@ async fn finish(
 
 impl Bridge {
     async fn end_current_session(&self) {
+        let links = self.links();
+        let ends = links.iter().map(|link| link.end_own_session());
+        tokio::join!(self.end_own_session(), join_all(ends));
+    }
+
+    /// As [`Bridge::end_current_session`], for a bridge without links.
+    async fn end_own_session(&self) {
         self.listener.stop();
         let headers = self.session.snapshot().headers;
         self.end_session(&headers).await;
+    }
+
+    /// A link comes to its end: nobody wants anything of it any more.
+    pub(super) async fn close(&self) {
+        self.ledger.cancel_all();
+        self.end_own_session().await;
+    }
+
+    fn links(&self) -> Vec<Arc<Bridge>> {
+        match self.paths.known() {
+            Some(Path::Translated(translation)) => translation.links(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns when the server has every notification and response that was taken.
+    async fn delivered(&self) {
+        let all = u32::try_from(self.permits).unwrap_or(u32::MAX);
+        let _delivered = self.deliveries.acquire_many(all).await;
+    }
+
+    /// What is open on purpose is ended in good order: it would never finish by itself.
+    async fn end_subscriptions(&self) {
+        match self.paths.known() {
+            Some(Path::Translated(translation)) => translation.end().await,
+            Some(Path::Modern) => self.end_listening().await,
+            _ => {}
+        }
     }
 
     /// Tells the server that a session is over, if it has one, within [`DELETE_TIMEOUT`]. Servers

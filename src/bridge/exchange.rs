@@ -8,10 +8,14 @@ use http::StatusCode;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Bridge;
+use super::detection::Asker;
 use super::inbound::{Context, Opening};
 use super::ledger::Ticket;
 use super::order::Place;
+use super::path::Path;
 use super::session::{Snapshot, means_lost};
+use super::stateless::Stateless;
+use super::translation::Seen;
 use crate::error::{Failure, FailureKind};
 use crate::http::OnSent;
 use crate::jsonrpc::Message;
@@ -29,6 +33,8 @@ pub(super) enum Outcome {
     Later(Duration, Failure),
     /// The request may be sent again if its method is read-only.
     Broken(Failure),
+    /// The server is of the other era, and has not looked at the request.
+    OtherEra(Failure),
     /// Nothing more can be done.
     Failed(Failure),
 }
@@ -39,6 +45,7 @@ struct Again {
     renewed: bool,
     waited: bool,
     repeated: bool,
+    switched: bool,
 }
 
 impl Bridge {
@@ -75,6 +82,9 @@ impl Bridge {
             // Later messages wait for the answer, not for the end of the stream that brought it.
             _ = async { ticket.closed().await; place.left(); std::future::pending::<()>().await } => None,
         };
+        if opening && self.paths.is_tentative() {
+            self.paths.forget();
+        }
         if let Some(failure) = failure
             && self.ledger.fail(&ticket, &failure).await
         {
@@ -127,6 +137,38 @@ impl Bridge {
             if !ticket.is_open() {
                 return None;
             }
+            match self.way(ticket, message).await {
+                Err(failure) => return Some(failure),
+                Ok(Path::Legacy) => {}
+                Ok(Path::Modern) => match self.stateless(ticket, message, place).await {
+                    Stateless::Done => return None,
+                    Stateless::Failed(failure) => return Some(failure),
+                    Stateless::OtherEra if again.switched => return None,
+                    Stateless::OtherEra => {
+                        again.switched = true;
+                        self.switch();
+                        continue;
+                    }
+                },
+                Ok(Path::Translated(translation)) => {
+                    match translation.request(ticket, message, place).await {
+                        Seen::Through => {
+                            self.judge(&translation);
+                            return None;
+                        }
+                        Seen::Again if !again.switched => {
+                            again.switched = true;
+                            self.leave(&translation);
+                            continue;
+                        }
+                        Seen::Again => return Some(self.undecided()),
+                        Seen::Lost(failure) => {
+                            self.leave(&translation);
+                            return Some(failure.at(&self.endpoint.shown()));
+                        }
+                    }
+                }
+            }
             let snapshot = match self.session_for(initialize).await {
                 Ok(snapshot) => snapshot,
                 Err(failure) => return Some(failure),
@@ -160,12 +202,32 @@ impl Bridge {
                     place.again();
                     tracing::debug!("{failure}; sent again");
                 }
+                Outcome::OtherEra(_) if !again.switched && self.alarm.is_none() => {
+                    again.switched = true;
+                    place.again();
+                    self.switch();
+                }
                 Outcome::Later(_, failure)
                 | Outcome::Broken(failure)
+                | Outcome::OtherEra(failure)
                 | Outcome::Failed(failure) => {
                     return Some(failure);
                 }
             }
+        }
+    }
+
+    /// The way to the server; where finding it out takes a sign-in that nobody can see, not for ever.
+    async fn way(self: &Arc<Self>, ticket: &Ticket, message: &Message) -> Result<Path, Failure> {
+        if let Some(path) = self.paths.known() {
+            return Ok(path);
+        }
+        let opening = message.method() == Some("initialize");
+        let asker = Asker { message, ticket: Some(ticket) };
+        tokio::select! {
+            biased;
+            path = self.path(asker) => path,
+            failure = self.unseen_sign_in(), if !opening => Err(failure),
         }
     }
 
@@ -228,7 +290,11 @@ impl Bridge {
             opening: initialize.then(|| Opening { ticket, session: session.clone(), started }),
             ..Context::default()
         };
-        let headers = if initialize { SessionHeaders { session, version: None } } else { headers };
+        let headers = if initialize {
+            SessionHeaders { session, ..SessionHeaders::default() }
+        } else {
+            headers
+        };
         if !reply.status().is_success() {
             return self.refused(ticket, message, &headers, reply, renewed, &mut context).await;
         }
@@ -275,6 +341,9 @@ impl Bridge {
             }
             Content::Events | Content::Other => reply.read_beginning().await,
         };
+        if context.opening.is_some() && self.is_other_era(reply.status().as_u16(), &body) {
+            return Outcome::OtherEra(reply.failure(&body));
+        }
         let had_session = headers.session.is_some() && context.opening.is_none();
         let lost = had_session && means_lost(reply.status().as_u16(), &body, Some(message));
         if lost && !renewed {
@@ -300,7 +369,7 @@ impl Bridge {
     }
 
     /// A successful response whose body is JSON, or nothing.
-    async fn answered(
+    pub(super) async fn answered(
         &self,
         ticket: &Ticket,
         mut reply: Reply,
@@ -366,6 +435,11 @@ fn within(duration: Duration) -> Instant {
 pub(super) async fn lingered(ticket: &Ticket) {
     ticket.closed().await;
     sleep(LINGER).await;
+}
+
+/// The moment that lies [`ERROR_BODY_TIMEOUT`] ahead.
+pub(super) fn soon() -> Instant {
+    within(ERROR_BODY_TIMEOUT)
 }
 
 /// Requests that change nothing by specification, and may therefore be sent again when it is not

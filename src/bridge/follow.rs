@@ -73,7 +73,7 @@ impl Bridge {
     }
 
     /// Relays one connection's events until it ends, or a while after the request was answered.
-    async fn relay(
+    pub(super) async fn relay(
         &self,
         ticket: &Ticket,
         stream: &mut EventStream,
@@ -189,7 +189,7 @@ pub(super) fn is_passing(status: u16) -> bool {
 }
 
 /// The failure of a stream that ended and has no cursor.
-fn lost(stream: &EventStream, ended: Option<Failure>, context: &Context<'_>) -> Failure {
+pub(super) fn lost(stream: &EventStream, ended: Option<Failure>, context: &Context<'_>) -> Failure {
     if let Some(invalid) = &context.invalid {
         return invalid.clone();
     }

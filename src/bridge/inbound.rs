@@ -24,8 +24,19 @@ pub struct Context<'a> {
     pub replayed: Option<&'a Id>,
     /// The answer to it, once there.
     pub replay_answer: Option<Message>,
+    /// A `tools/list` of a modern server, whose tools are looked at.
+    pub listed: Option<Listing<'a>>,
     /// What the last thing that was no message means for a request that gets no answer.
     pub invalid: Option<Failure>,
+}
+
+/// A `tools/list` of the client.
+#[derive(Debug)]
+pub struct Listing<'a> {
+    /// The request.
+    pub ticket: &'a Ticket,
+    /// It asks for the beginning of the list.
+    pub first: bool,
 }
 
 /// What is needed when the answer to `initialize` comes.
@@ -172,7 +183,10 @@ impl Bridge {
     }
 
     async fn receive_one(&self, payload: Bytes, context: &mut Context<'_>) -> Result<(), Invalid> {
-        let message = Message::parse(payload, Source::Server)?;
+        let mut message = Message::parse(payload, Source::Server)?;
+        if let Some(listing) = &context.listed {
+            message = self.listed(listing, message);
+        }
         tracing::trace!("from the server: {}", self.described(&message));
         match message.kind() {
             Kind::Response { id, error } => {
@@ -187,13 +201,18 @@ impl Bridge {
                 {
                     self.established(&message, opening);
                 }
-                if id.is_null() && *error {
+                if *error && id.is_null() {
                     context.invalid = Some(self.nameless_error(&message));
                 }
                 if !self.ledger.answer(&message).await {
                     let id = self.redactor.clean(&id.to_string(), 40);
                     tracing::debug!("a response for {id} is for no open request; it is dropped");
                 }
+            }
+            Kind::Request { id, .. } if self.paths.is_modern() => {
+                // A modern server asks in its results (2026-07-28, basic/patterns/mrtr).
+                let id = self.redactor.clean(&id.to_string(), 40);
+                tracing::warn!("a stateless server must not send requests; {id} is dropped");
             }
             Kind::Request { id, .. } => {
                 self.ledger.server_request(id, context.generation);
@@ -244,6 +263,8 @@ impl Bridge {
         let session = opening.session.clone();
         self.learn_session(session.as_ref());
         let snapshot = self.session.establish(response, session);
+        self.verdict.confirm_legacy();
+        self.paths.settle();
         if let Some(initialize) = self.session.initialize() {
             self.access.remember(&initialize, response, &self.redactor);
         }

@@ -52,6 +52,8 @@ struct Request {
     open: AtomicBool,
     /// The server has it, or may have.
     sent: AtomicBool,
+    /// Nobody wants the answer any more.
+    cancelled: AtomicBool,
     closed: Notify,
 }
 
@@ -74,6 +76,19 @@ impl Ticket {
     /// Whether the request still has no answer.
     pub fn is_open(&self) -> bool {
         self.0.open.load(Ordering::Acquire)
+    }
+
+    /// Whether the client took it back before it was answered.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Returns when the client has taken the request back.
+    pub async fn cancelled(&self) {
+        self.closed().await;
+        if !self.is_cancelled() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Its id, as the client spells it.
@@ -137,6 +152,7 @@ impl Ledger {
                     method: method.into(),
                     open: AtomicBool::new(true),
                     sent: AtomicBool::new(false),
+                    cancelled: AtomicBool::new(false),
                     closed: Notify::new(),
                 }));
                 Ok(slot.insert(ticket).clone())
@@ -169,8 +185,15 @@ impl Ledger {
     pub fn cancel(&self, id: &Id) {
         let ticket = self.table().open.remove(&id.key());
         if let Some(ticket) = ticket {
+            ticket.0.cancelled.store(true, Ordering::Release);
             self.shut(&ticket);
         }
+    }
+
+    /// Takes out every request.
+    pub fn cancel_all(&self) {
+        let open: Vec<Ticket> = self.table().open.values().cloned().collect();
+        open.iter().for_each(|ticket| self.cancel(ticket.id()));
     }
 
     /// The ticket of the open request with this id.
@@ -197,6 +220,11 @@ impl Ledger {
             count += usize::from(self.fail(&ticket, failure).await);
         }
         count
+    }
+
+    /// The open requests with this method.
+    pub fn open_with(&self, method: &str) -> Vec<Ticket> {
+        self.table().open.values().filter(|ticket| ticket.method() == method).cloned().collect()
     }
 
     /// How many requests are open.

@@ -5,17 +5,23 @@
 //! stream; the log level and the subscriptions. Whoever was refused waits meanwhile, and then sends
 //! again. The client learns only that lists may have changed.
 
-use futures_util::{StreamExt as _, stream};
 use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, timeout};
 
 use super::Bridge;
 use super::access::Manner;
+use super::detection::Asker;
 use super::inbound::Context;
+use super::path::Path;
 use super::session::{Handshake, Since, Snapshot};
+use super::translation::Translation;
+use super::verdict::Protocol;
 use crate::auth::Asking;
 use crate::error::{Failure, FailureKind};
-use crate::jsonrpc::{Kind, Message, member};
+use crate::jsonrpc::{Id, Kind, Message, Source, member};
 use crate::limits::{LISTEN_HEAD_START, RECOVERY_STEP_TIMEOUT, REPEATED_AT_ONCE};
 use crate::transport::SessionHeaders;
 
@@ -96,8 +102,22 @@ impl Bridge {
             )
             .at(&self.endpoint.shown()));
         };
+        let asker = Asker { message: initialize, ticket: None };
+        if !matches!(self.path(asker).await?, Path::Legacy) {
+            return Ok(self.session.is_elsewhere());
+        }
         let none = SessionHeaders::default();
-        let (answer, session) = self.repeat(initialize, &none).await?;
+        let (answer, session) = match self.repeat(initialize, &none).await {
+            Err(failure) if self.may_be_modern_now(&failure) => {
+                self.switch();
+                let asker = Asker { message: initialize, ticket: None };
+                if !matches!(self.path(asker).await?, Path::Legacy) {
+                    return Ok(self.session.is_elsewhere());
+                }
+                return Err(failure);
+            }
+            outcome => outcome?,
+        };
         if let Kind::Response { error: true, .. } = answer.kind() {
             let said =
                 member::lookup_string(answer.bytes(), &["error", "message"]).unwrap_or_default();
@@ -114,6 +134,10 @@ impl Bridge {
         let Some(initialized) = &handshake.initialized else {
             return;
         };
+        if let Some(Path::Translated(translation)) = self.paths.known() {
+            self.session.initialized(snapshot.generation);
+            return restore_translated(&translation, handshake, initialized).await;
+        }
         match self.post(initialized.clone(), &snapshot.headers, None, STEP).await {
             Ok(reply) if reply.status().is_success() => {
                 self.session.initialized(snapshot.generation);
@@ -132,6 +156,14 @@ impl Bridge {
         if timeout(RECOVERY_STEP_TIMEOUT, repeated).await.is_err() {
             tracing::warn!("not all subscriptions could be repeated in the new session in time");
         }
+    }
+
+    /// Whether a refusal of `initialize` in the middle of things is worth asking the server about its
+    /// era.
+    fn may_be_modern_now(&self, failure: &Failure) -> bool {
+        self.alarm.is_none()
+            && self.verdict.protocol() == Protocol::Auto
+            && matches!(failure.status, Some(400 | 404 | 405))
     }
 
     /// Sends a request of the client a second time and returns its answer, which the client has
@@ -155,5 +187,24 @@ impl Bridge {
         };
         self.relay_body(reply, end, &mut context).await;
         context.replay_answer.map(|answer| (answer, session)).ok_or(no_answer)
+    }
+}
+
+/// Tells a translation what the client had set up in a session of the time before it. The requests
+/// among it get ids that nobody has, so that their answers reach nobody.
+async fn restore_translated(
+    translation: &Arc<Translation>,
+    handshake: &Handshake,
+    initialized: &Bytes,
+) {
+    let state = handshake.log_level.iter().chain(handshake.subscriptions.values());
+    let renamed = state.enumerate().filter_map(|(at, request)| {
+        let id = Id::from_raw(Bytes::from(format!("\"mcp-tether/restored/{at}\"")))?;
+        Some(request.with_id(&id))
+    });
+    for message in std::iter::once(initialized.clone()).chain(renamed) {
+        if let Ok(message) = Message::parse(message, Source::Client) {
+            translation.take(&message).await;
+        }
     }
 }

@@ -112,12 +112,14 @@ impl Bridge {
         }
     }
 
-    async fn take_message(self: &Arc<Self>, text: Bytes) {
+    /// Takes a message. Of a link it returns without waiting.
+    pub(super) async fn take_message(self: &Arc<Self>, text: Bytes) {
         let message = match Message::parse(text.clone(), Source::Client) {
             Ok(message) => message,
             Err(invalid) => return self.reject(&text, invalid).await,
         };
         tracing::trace!("from the client: {}", self.described(&message));
+        self.paths.see_client(&message);
         match message.kind() {
             Kind::Request { .. } => self.take_request(message).await,
             Kind::Notification { .. } => {
@@ -151,15 +153,13 @@ impl Bridge {
             Err(Refused::Duplicate) => {
                 let text = "a request with this id has not been answered yet";
                 tracing::warn!("{text}: {}", self.redactor.clean(&id.to_string(), 60));
-                let response = member::error_response(id, INVALID_REQUEST, text, None);
-                return self.to_client(response).await;
+                return self.refuse(member::error_response(id, INVALID_REQUEST, text, None)).await;
             }
             Err(Refused::Full) => {
                 let text = format!(
                     "{MAX_REQUESTS_IN_FLIGHT} requests are unanswered already; wait for answers before sending more"
                 );
-                let response = Failure::new(FailureKind::Overloaded, text).response(id);
-                return self.to_client(response).await;
+                return self.refuse(Failure::new(FailureKind::Overloaded, text).response(id)).await;
             }
         };
         let initialize = message.method() == Some("initialize");
@@ -184,6 +184,17 @@ impl Bridge {
         });
     }
 
+    /// Answers a request that is not in the ledger.
+    async fn refuse(self: &Arc<Self>, response: Bytes) {
+        if self.is_link() {
+            // Whoever reads the answer may be who waits here.
+            let bridge = self.clone();
+            tokio::spawn(async move { bridge.to_client(response).await });
+        } else {
+            self.to_client(response).await;
+        }
+    }
+
     /// A request that the server does not have yet, because it waits for a sign-in, is taken back
     /// before it is sent; the server need not hear of it.
     fn taken_back_in_time(&self, message: &Message) -> bool {
@@ -201,7 +212,14 @@ impl Bridge {
 
     /// Takes a notification or response; waits while too many are on their way.
     async fn take_delivery(self: &Arc<Self>, message: Message, kind: order::Kind) {
-        let Ok(permit) = self.deliveries.clone().acquire_owned().await else {
+        let deliveries = self.deliveries.clone();
+        let permit = if self.is_link() {
+            deliveries.try_acquire_owned().ok()
+        } else {
+            deliveries.acquire_owned().await.ok()
+        };
+        let Some(permit) = permit else {
+            tracing::warn!("too many notifications and responses at once; one is dropped");
             return;
         };
         let place = self.order.enter(kind);

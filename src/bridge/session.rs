@@ -135,6 +135,7 @@ impl Session {
             state.headers = SessionHeaders {
                 session,
                 version: version.and_then(|version| HeaderValue::try_from(version).ok()),
+                ..SessionHeaders::default()
             };
             state.handshake.list_changed = list_changed(response);
             state.handshake.provisional = false;
@@ -150,6 +151,18 @@ impl Session {
             state.lost = Some(reason.clone());
             state.handshake.list_changed = list_changed(response);
             state.handshake.provisional = true;
+        }
+        self.snapshot()
+    }
+
+    /// There is nothing to be made: the server keeps no session, or a translation keeps its own.
+    pub fn is_elsewhere(&self) -> Snapshot {
+        {
+            let mut state = self.state();
+            state.generation += 1;
+            state.lost = None;
+            state.headers = SessionHeaders::default();
+            state.handshake.provisional = false;
         }
         self.snapshot()
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// Arguments of every command that connects to a server.
 #[derive(Debug, Args)]
@@ -19,6 +19,11 @@ pub struct ConnectionArgs {
     /// Allow http:// to other machines: everything is readable on the way
     #[arg(long, help_heading = "Connection")]
     pub allow_http: bool,
+
+    /// Which revisions the server speaks: those that keep a session (legacy, up to 2025-11-25), the
+    /// stateless ones (modern, from 2026-07-28), or whichever it says when it is asked
+    #[arg(long, value_enum, default_value_t = ProtocolArg::Auto, help_heading = "Connection")]
+    pub protocol: ProtocolArg,
 
     /// Limit for establishing a connection, TLS included
     #[arg(long, value_name = "DURATION", default_value = "10s", help_heading = "Connection")]
@@ -43,4 +48,16 @@ pub struct ConnectionArgs {
     /// PEM file with its private key; may be left out if it is in the same file
     #[arg(long, value_name = "FILE", requires = "client_cert", help_heading = "Connection")]
     pub client_key: Option<PathBuf>,
+}
+
+/// What `--protocol` takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProtocolArg {
+    /// The server is asked.
+    #[default]
+    Auto,
+    /// 2025-11-25 and earlier.
+    Legacy,
+    /// 2026-07-28 and later.
+    Modern,
 }

@@ -12,8 +12,10 @@ use crate::auth::settings::Mode;
 use crate::auth::{Asking, Credential, Progress, Refused};
 use crate::cli::LoginArgs;
 use crate::config::Target;
+use crate::era::headers::{self, ToolHeaders};
+use crate::era::{Era, legacy_client, revisions};
 use crate::error::{ExitCode, Failure, FailureKind};
-use crate::jsonrpc::member;
+use crate::jsonrpc::{Message, Source, member};
 use crate::limits::{
     DELETE_TIMEOUT, KEYRING_PATIENCE, KEYRING_TIMEOUT, MAX_MESSAGE_SIZE, RECOVERY_STEP_TIMEOUT,
 };
@@ -148,16 +150,42 @@ impl Remote {
             return Ok(Seen::Refused(refused));
         }
         if !status.is_success() {
-            return Err(reply.into_failure().await);
+            let failure = reply.into_failure().await;
+            return match timeout_at(end, self.discover(authorization)).await {
+                Ok(Some(seen)) => Ok(seen),
+                _ => Err(failure),
+            };
         }
         if let Some(session) = reply.session_id() {
             let version = timeout_at(end, negotiated(reply)).await.ok().flatten();
-            let headers = SessionHeaders { session: Some(session), version };
+            let headers =
+                SessionHeaders { session: Some(session), version, ..SessionHeaders::default() };
             let delete = self.endpoint.delete(&headers, authorization);
             // A server that does not end sessions on request forgets them by itself.
             let _ = timeout(DELETE_TIMEOUT, delete).await;
         }
         Ok(Seen::In)
+    }
+}
+
+impl Remote {
+    /// How a server reacts to `server/discover` that knows no `initialize`: a modern one.
+    async fn discover(&self, authorization: Option<&HeaderValue>) -> Option<Seen> {
+        let version = revisions::newest(Era::Modern).name;
+        let question = legacy_client::discover_request("1", None, version);
+        let question = Message::parse(question, Source::Client).ok()?;
+        let headers = SessionHeaders {
+            mirrored: headers::of_request(&question, &ToolHeaders::default()),
+            ..SessionHeaders::default()
+        };
+        let post = self.endpoint.post(question.bytes().clone(), &headers, authorization, None);
+        let reply = post.await.ok()?;
+        if let Some(refused) =
+            self.authorizer.refused(reply.status().as_u16(), reply.authenticate())
+        {
+            return Some(Seen::Refused(refused));
+        }
+        reply.status().is_success().then_some(Seen::In)
     }
 }
 

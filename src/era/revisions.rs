@@ -77,6 +77,41 @@ pub fn negotiated(requested: &str) -> &'static Revision {
     named(requested).filter(|revision| revision.era == Era::Legacy).unwrap_or(newest(Era::Legacy))
 }
 
+/// The era of a revision by its name, ours or not: they are named after dates, and the eras follow
+/// one another (2026-07-28, basic/versioning, "Terminology"). `None` for names that are no date, and
+/// for dates between the eras.
+pub fn era_of(name: &str) -> Option<Era> {
+    let is_date = name.len() == 10
+        && name.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    if !is_date {
+        return None;
+    }
+    let modern = REVISIONS.iter().rfind(|revision| revision.era == Era::Modern);
+    if modern.is_some_and(|first| name >= first.name) {
+        Some(Era::Modern)
+    } else {
+        (name <= newest(Era::Legacy).name).then_some(Era::Legacy)
+    }
+}
+
+/// The revision of an era that both sides speak, where `listed` are those of the other side:
+/// `preferred` if it is among them, else the newest.
+pub fn common<S: AsRef<str>>(
+    listed: &[S],
+    era: Era,
+    preferred: &Revision,
+) -> Option<&'static Revision> {
+    let common = || {
+        REVISIONS.iter().filter(|revision| {
+            revision.era == era && listed.iter().any(|name| name.as_ref() == revision.name)
+        })
+    };
+    common().find(|revision| revision.name == preferred.name).or_else(|| common().next())
+}
+
 /// Methods of 2026-07-28 whose results carry `ttlMs` and `cacheScope` (server/utilities/caching).
 pub const CACHEABLE: [&str; 6] = [
     "server/discover",
@@ -110,5 +145,38 @@ mod tests {
         ] {
             assert_eq!(negotiated(requested).name, got);
         }
+    }
+
+    #[test]
+    fn eras_follow_one_another() {
+        for revision in &REVISIONS {
+            assert_eq!(era_of(revision.name), Some(revision.era));
+        }
+        for (name, era) in [
+            ("2024-10-07", Some(Era::Legacy)),
+            ("2027-01-01", Some(Era::Modern)),
+            ("2026-01-01", None),
+            ("2026-7-28", None),
+            ("DRAFT-2026", None),
+            ("2026-07-28x", None),
+            ("", None),
+        ] {
+            assert_eq!(era_of(name), era, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_preferred_one_of_the_common_revisions() {
+        let listed = ["2024-11-05", "1900-01-01", "2025-06-18", "2026-07-28"];
+        for (era, preferred, chosen) in [
+            (Era::Legacy, "2024-11-05", Some("2024-11-05")),
+            (Era::Legacy, "2025-03-26", Some("2025-06-18")),
+            (Era::Legacy, "2026-07-28", Some("2025-06-18")),
+            (Era::Modern, "2026-07-28", Some("2026-07-28")),
+        ] {
+            let preferred = named(preferred).unwrap();
+            assert_eq!(common(&listed, era, preferred).map(|revision| revision.name), chosen);
+        }
+        assert_eq!(common(&["2027-01-01"], Era::Modern, newest(Era::Modern)), None);
     }
 }

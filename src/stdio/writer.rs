@@ -62,6 +62,14 @@ impl Outbox {
         Ok(Outbox { queue, closed })
     }
 
+    /// A queue of the same size without a thread: what is sent comes out of the other half.
+    pub fn channel() -> (Outbox, Inbox) {
+        let (queue, receiver) = queue::queue(STDOUT_QUEUE_BYTES);
+        // Nobody writes, so that no write can fail: the sender may go at once.
+        let (_, closed) = watch::channel(false);
+        (Outbox { queue, closed }, Inbox(receiver))
+    }
+
     /// Queues a message, which must be valid JSON, as one line. Waits while the client does not
     /// read.
     ///
@@ -98,6 +106,23 @@ impl Outbox {
         if closed.wait_for(|closed| *closed).await.is_err() {
             // The thread ended without an error: that is the end of the process.
             std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The other half of an [`Outbox::channel`].
+pub struct Inbox(Receiver<Item>);
+
+impl Inbox {
+    /// The next message; `None` when all outboxes are gone. Room in the queue is given back when
+    /// this returns.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            match self.0.recv().await?.value {
+                Item::Message(line) => return Some(line),
+                // Nobody waits any more when the process is in a hurry to end.
+                Item::Flush(done) => drop(done.send(())),
+            }
         }
     }
 }

@@ -26,13 +26,16 @@ pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const BOTH: &str = "application/json, text/event-stream";
 const EVENTS: &str = "text/event-stream";
 
-/// What a session adds to every request after `initialize`.
+/// What a session adds to every request after `initialize`, or a modern request to itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionHeaders {
     /// `Mcp-Session-Id`, where the server uses sessions.
     pub session: Option<HeaderValue>,
     /// `MCP-Protocol-Version`, once negotiated.
     pub version: Option<HeaderValue>,
+    /// What mirrors a modern request (2026-07-28, basic/transports/streamable-http, "Request
+    /// Metadata").
+    pub mirrored: HeaderMap,
 }
 
 /// A Streamable HTTP endpoint.
@@ -150,6 +153,9 @@ impl Endpoint {
         }
         if let Some(version) = &session.version {
             headers.insert(PROTOCOL_VERSION, version.clone());
+        }
+        for (name, value) in &session.mirrored {
+            headers.insert(name.clone(), value.clone());
         }
         headers
     }

@@ -7,6 +7,9 @@ mod support;
 
 mod demo;
 mod ending;
+mod era_detection;
+mod era_legacy_client;
+mod era_modern_client;
 mod exactly_once;
 mod faults;
 mod handshake;

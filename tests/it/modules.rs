@@ -72,6 +72,7 @@ fn modules_use_only_what_lies_below_them() {
                 "cli",
                 "config",
                 "demo",
+                "era",
                 "http",
                 "jsonrpc",
                 "logging",
@@ -80,7 +81,7 @@ fn modules_use_only_what_lies_below_them() {
                 "transport",
             ],
         ),
-        ("config", &["auth", "bridge", "cli", "http", "store", "transport"]),
+        ("config", &["auth", "bridge", "cli", "era", "http", "store", "transport"]),
         ("cli", &["demo"]),
         (
             "bridge",

@@ -3,7 +3,6 @@
 
 use serde_json::{Value, json};
 
-use crate::support::bridge::Builder;
 use crate::support::oauth::{At, Iss, Options, initialize};
 use crate::support::*;
 

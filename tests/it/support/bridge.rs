@@ -2,18 +2,21 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::record::{Direction, Record};
 use super::{DEADLINE, INITIALIZE, INITIALIZED, Line, Server};
 
 /// How the process is started.
 pub struct Builder {
     command: Command,
+    home: Option<PathBuf>,
+    record: Option<&'static str>,
     stdout: Stdout,
     read_stderr: bool,
 }
@@ -37,7 +40,8 @@ pub struct Bridge {
     readers: Vec<JoinHandle<()>>,
     reading: mpsc::Sender<()>,
     _unread: Option<ChildStderr>,
-    _home: tempfile::TempDir,
+    _home: Option<tempfile::TempDir>,
+    record: Option<Arc<Record>>,
 }
 
 /// What stdout has given so far.
@@ -105,11 +109,14 @@ impl Bridge {
                 command.env(name, value);
             }
         }
-        Builder { command, stdout: Stdout::Read, read_stderr: true }
+        Builder { command, home: None, record: None, stdout: Stdout::Read, read_stderr: true }
     }
 
     /// Sends one line.
     pub fn send(&self, line: impl AsRef<str>) {
+        if let Some(record) = &self.record {
+            record.message(Direction::ToServer, line.as_ref(), false);
+        }
         self.send_bytes(format!("{}\n", line.as_ref()));
     }
 
@@ -301,6 +308,18 @@ impl Builder {
         self
     }
 
+    /// Uses a home that outlives the process, in place of an empty one.
+    pub fn home(mut self, home: &Path) -> Builder {
+        self.home = Some(home.to_path_buf());
+        self
+    }
+
+    /// Records what the bridge writes to the client, which speaks this revision.
+    pub fn recorded(mut self, revision: &'static str) -> Builder {
+        self.record = Some(revision);
+        self
+    }
+
     /// Leaves stdout unread until [`Bridge::start_reading`].
     pub fn unread(mut self) -> Builder {
         self.stdout = Stdout::Later;
@@ -331,8 +350,11 @@ impl Builder {
 
     /// Starts the process.
     pub fn start(mut self) -> Bridge {
-        let home = tempfile::tempdir().unwrap();
-        self.command.env("HOME", home.path()).env("USERPROFILE", home.path());
+        let empty = self.home.is_none().then(|| tempfile::tempdir().unwrap());
+        let home = self.home.clone().or_else(|| Some(empty.as_ref()?.path().to_path_buf()));
+        let home = home.expect("one of the two");
+        self.command.env("HOME", &home).env("USERPROFILE", &home);
+        let record = self.record.map(|revision| Arc::new(Record::new(revision)));
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("the binary is built");
         let mut readers = Vec::new();
@@ -350,7 +372,7 @@ impl Builder {
         let lines = Arc::new(Lines::default());
         let (reading, permission) = mpsc::channel();
         let stdout = child.stdout.take().expect("piped");
-        let (kept, mode) = (lines.clone(), self.stdout);
+        let (kept, mode, written) = (lines.clone(), self.stdout, record.clone());
         readers.push(std::thread::spawn(move || {
             let mut limit = usize::MAX;
             match mode {
@@ -358,7 +380,7 @@ impl Builder {
                 Stdout::Later => drop(permission.recv()),
                 Stdout::CloseAfter(lines) => limit = lines,
             }
-            read_lines(stdout, limit, &kept);
+            read_lines(stdout, limit, &kept, written.as_deref());
         }));
 
         let stderr = Arc::new(Mutex::new(Vec::new()));
@@ -380,12 +402,13 @@ impl Builder {
             readers,
             reading,
             _unread: pipe,
-            _home: home,
+            _home: empty,
+            record,
         }
     }
 }
 
-fn read_lines(stdout: ChildStdout, limit: usize, lines: &Lines) {
+fn read_lines(stdout: ChildStdout, limit: usize, lines: &Lines, record: Option<&Record>) {
     let mut stdout = BufReader::with_capacity(1 << 16, stdout);
     for _ in 0..limit {
         let mut text = Vec::new();
@@ -397,7 +420,12 @@ fn read_lines(stdout: ChildStdout, limit: usize, lines: &Lines) {
                 state.wrong = Some("stdout ended in the middle of a line".into());
             }
             Ok(_) => match Line::parse(text) {
-                Ok(line) => state.waiting.push_back(line),
+                Ok(line) => {
+                    if let Some(record) = record {
+                        record.message(Direction::ToClient, &line.text, true);
+                    }
+                    state.waiting.push_back(line);
+                }
                 Err(wrong) => state.wrong = Some(wrong),
             },
         }

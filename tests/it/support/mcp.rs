@@ -8,14 +8,15 @@ use std::time::Instant;
 
 use http::Method;
 
+use super::record::{Direction, Record};
 use super::reply::{Feed, Reply};
-use super::{DEADLINE, Request};
+use super::{DEADLINE, DISCOVER, Request};
 
 /// State and settings of the server.
-#[derive(Default)]
 pub struct Mcp {
     state: Mutex<State>,
     listening: Condvar,
+    record: Record,
 }
 
 struct State {
@@ -41,6 +42,15 @@ pub struct Settings {
     pub listens: bool,
     /// Whether requests are held against the protocol.
     pub strict: bool,
+    /// Whether messages are recorded for the check against the schema.
+    pub recorded: bool,
+}
+
+impl Default for Mcp {
+    fn default() -> Mcp {
+        let record = Record::new("2025-11-25");
+        Mcp { state: Mutex::default(), listening: Condvar::new(), record }
+    }
 }
 
 impl Default for State {
@@ -52,6 +62,7 @@ impl Default for State {
                 capabilities: r#"{"tools":{"listChanged":true},"logging":{}}"#,
                 listens: true,
                 strict: true,
+                recorded: false,
             },
             started: 0,
             session: None,
@@ -117,6 +128,9 @@ impl Mcp {
     /// Takes note of a request and holds it against the protocol, whoever answers it.
     pub fn observe(&self, request: &Request) {
         let mut state = self.state.lock().unwrap();
+        if state.settings.recorded && request.http == Method::POST {
+            self.record.message(Direction::ToServer, request.text(), true);
+        }
         state.check(request);
         match request.kind.as_str() {
             "initialize" => state.initialized = false,
@@ -128,6 +142,14 @@ impl Mcp {
     /// Answers a request as a good server would.
     pub fn answer(&self, request: &Request) -> Reply {
         let mut state = self.state.lock().unwrap();
+        if request.kind == DISCOVER {
+            // As the TypeScript SDK 1.x says it.
+            return Reply::body(
+                400,
+                "application/json",
+                r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Bad Request: Unsupported protocol version: 2026-07-28 (supported versions: 2025-11-25, 2025-06-18)"},"id":null}"#,
+            );
+        }
         if request.kind == "initialize" {
             return state.initialize(request);
         }

@@ -5,6 +5,8 @@
 //! * [`server`]: [`Server`], a scripted HTTP server on a real socket that records what it receives.
 //! * [`reply`]: [`Reply`], how a request is answered, byte by byte if need be.
 //! * [`mcp`]: the well-behaved MCP server that answers whatever a test leaves unscripted.
+//! * [`modern`]: the same for a stateless server.
+//! * [`record`]: messages for a check against the official schemas.
 //! * [`oauth`]: [`Realm`], a protected server, its authorization server and a person with a browser.
 //! * [`browser`]: [`Browser`], what `BROWSER` points to, and plain HTTP for what it does.
 //! * [`tls`]: a certificate authority for the length of one test.
@@ -13,7 +15,9 @@ pub mod bridge;
 pub mod browser;
 pub mod line;
 pub mod mcp;
+pub mod modern;
 pub mod oauth;
+pub mod record;
 pub mod reply;
 pub mod server;
 pub mod tls;
@@ -24,6 +28,7 @@ use std::time::Duration;
 pub use bridge::Bridge;
 pub use browser::Page;
 pub use line::Line;
+pub use modern::MODERN;
 pub use oauth::Realm;
 pub use reply::{Feed, Gate, Reply, event, event_id};
 pub use server::{Request, Server};
@@ -59,6 +64,9 @@ pub fn result(id: impl std::fmt::Display, result: &str) -> String {
 
 /// The `initialize` line that [`Bridge::handshake`] sends, with id `0`.
 pub const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"it","version":"1"}}}"#;
+
+/// By which the bridge asks a server for its era.
+pub const DISCOVER: &str = "server/discover";
 
 /// The notification that ends the handshake.
 pub const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;

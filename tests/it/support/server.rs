@@ -18,10 +18,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::mcp::Mcp;
+use super::modern::Modern;
 use super::oauth;
 use super::reply::{self, Content, Reply};
 use super::tls::Tls;
-use super::{DEADLINE, Gate, RUNTIME};
+use super::{DEADLINE, DISCOVER, Gate, RUNTIME};
 
 /// One request as it arrived, body included.
 #[derive(Debug)]
@@ -81,6 +82,8 @@ pub struct Shared {
     stopped: Gate,
     /// The well-behaved server.
     pub mcp: Mcp,
+    /// The one that is in its place.
+    pub modern: Option<Modern>,
 }
 
 /// A running server. When it is dropped it stops, and breaches of the protocol that it saw fail
@@ -94,25 +97,53 @@ pub struct Server {
 impl Server {
     /// Starts on a free port of 127.0.0.1.
     pub fn start() -> Server {
-        Server::launch("127.0.0.1:0", None).expect("127.0.0.1 has free ports")
+        Server::launch("127.0.0.1:0", None, false).expect("127.0.0.1 has free ports")
+    }
+
+    /// Starts a stateless server.
+    pub fn modern() -> Server {
+        Server::launch("127.0.0.1:0", None, true).expect("127.0.0.1 has free ports")
+    }
+
+    /// Starts on a port that another server had.
+    pub fn on_port(port: u16, modern: bool) -> Server {
+        let address = format!("127.0.0.1:{port}");
+        let end = Instant::now() + DEADLINE;
+        loop {
+            match Server::launch(&address, None, modern) {
+                Ok(server) => return server,
+                Err(error) => assert!(Instant::now() < end, "port {port}: {error}"),
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
+    /// The stateless server, to configure it or to look at its subscriptions.
+    pub fn stateless(&self) -> &Modern {
+        self.shared.modern.as_ref().expect("the server is a modern one")
     }
 
     /// Starts on another address, if the machine has it.
     pub fn on_address(address: &str) -> std::io::Result<Server> {
-        Server::launch(address, None)
+        Server::launch(address, None, false)
     }
 
     /// Starts with TLS on a free port of 127.0.0.1.
     pub fn with_tls(tls: &Tls) -> Server {
-        Server::launch("127.0.0.1:0", Some(tls.acceptor())).expect("127.0.0.1 has free ports")
+        Server::launch("127.0.0.1:0", Some(tls.acceptor()), false)
+            .expect("127.0.0.1 has free ports")
     }
 
     /// Starts with TLS on another address, if the machine has it.
     pub fn on_tls_address(address: &str, tls: &Tls) -> std::io::Result<Server> {
-        Server::launch(address, Some(tls.acceptor()))
+        Server::launch(address, Some(tls.acceptor()), false)
     }
 
-    fn launch(address: &str, tls: Option<tokio_rustls::TlsAcceptor>) -> std::io::Result<Server> {
+    fn launch(
+        address: &str,
+        tls: Option<tokio_rustls::TlsAcceptor>,
+        modern: bool,
+    ) -> std::io::Result<Server> {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let runtime = RUNTIME.enter();
@@ -126,6 +157,7 @@ impl Server {
             connections: AtomicUsize::new(0),
             stopped: Gate::new(),
             mcp: Mcp::default(),
+            modern: modern.then(Modern::default),
         });
         let scheme = if tls.is_some() { "https" } else { "http" };
         let server = Server { address: listener.local_addr()?, scheme, shared: shared.clone() };
@@ -179,7 +211,7 @@ impl Server {
         self.shared.rules.lock().unwrap().push((kind.to_owned(), Arc::new(rule)));
     }
 
-    /// Waits until `count` requests of this kind (`*` is any) have arrived, and gives all of them.
+    /// Waits until `count` requests of this kind (`*` is any but `server/discover`) have arrived, and gives all of them.
     #[track_caller]
     pub fn wait(&self, kind: &str, count: usize) -> Vec<Arc<Request>> {
         let end = Instant::now() + DEADLINE;
@@ -216,14 +248,16 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stopped.open();
         if !std::thread::panicking() {
-            let breaches = self.shared.mcp.breaches();
+            let mut breaches = self.shared.mcp.breaches();
+            breaches.extend(self.shared.modern.iter().flat_map(Modern::breaches));
             assert!(breaches.is_empty(), "the bridge broke the protocol: {breaches:#?}");
         }
     }
 }
 
+/// The question of which era a server is comes before everything else; `*` does not mean it.
 fn matches(kind: &str, request: &Request) -> bool {
-    kind == "*" || kind == request.kind
+    kind == request.kind || (kind == "*" && request.kind != DISCOVER)
 }
 
 async fn accept(
@@ -336,14 +370,19 @@ impl Shared {
             id,
         });
         self.log.lock().unwrap().push(request.clone());
-        if endpoint.is_none() {
-            self.mcp.observe(&request);
+        match &self.modern {
+            Some(modern) if endpoint.is_none() => modern.observe(&request),
+            None if endpoint.is_none() && request.kind != DISCOVER => self.mcp.observe(&request),
+            _ => {}
         }
         let reply = self.scripted(&request);
         self.arrived.notify_all();
         let reply = reply.unwrap_or_else(|| match endpoint {
             Some(_) => Reply::status(404),
-            None => self.mcp.answer(&request),
+            None => match &self.modern {
+                Some(modern) => modern.answer(&request),
+                None => self.mcp.answer(&request),
+            },
         });
         for step in &reply.first {
             reply::wait(step).await;

@@ -1,0 +1,319 @@
+//! The life of one request to a modern server (2026-07-28, basic/transports/streamable-http): sent
+//! once, with the headers that mirror it; its answer is one JSON object or the end of one event
+//! stream. There is no session to lose and no stream to resume. A request is taken back by closing
+//! its stream.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::Bridge;
+use super::exchange::{Outcome, is_read_only, soon};
+use super::follow::lost;
+use super::inbound::{Context, Listing};
+use super::ledger::Ticket;
+use super::order::Place;
+use super::subscription::LISTEN;
+use super::verdict::Protocol;
+use crate::era::HEADER_MISMATCH;
+use crate::era::detect;
+use crate::era::headers::{self, ToolHeaders};
+use crate::error::{Failure, FailureKind};
+use crate::http::OnSent;
+use crate::jsonrpc::splice::Patch;
+use crate::jsonrpc::{Id, Message, Source, member};
+use crate::limits::{
+    ERROR_BODY_TIMEOUT, MAX_LIST_PAGES, MAX_LOGGED_TEXT, RELIST_TIMEOUT, RETRY_AFTER_MAX,
+};
+use crate::transport::reply::Body;
+use crate::transport::{Content, Reply, SessionHeaders};
+
+/// How a request ended in here.
+pub(super) enum Stateless {
+    /// It is answered or taken back.
+    Done,
+    /// It cannot be answered by the server.
+    Failed(Failure),
+    /// The server is no modern one any more, and has not looked at the request.
+    OtherEra,
+}
+
+/// Each way of sending a request again happens once.
+#[derive(Default)]
+struct Again {
+    waited: bool,
+    repeated: bool,
+    relisted: bool,
+}
+
+/// What became of one attempt.
+enum Attempt {
+    Ended(Outcome),
+    /// The headers and the body disagree for the server; it has not looked at the request.
+    Mismatch(Bytes),
+}
+
+impl Bridge {
+    /// Sees a request through, with a modern server.
+    pub(super) async fn stateless(
+        self: &Arc<Self>,
+        ticket: &Ticket,
+        message: &Message,
+        place: &Arc<Place>,
+    ) -> Stateless {
+        if ticket.method() == LISTEN {
+            return self.subscribe(ticket, message, place).await;
+        }
+        let mut again = Again::default();
+        loop {
+            let mirrored = headers::of_request(message, &self.tools());
+            let attempt = tokio::select! {
+                attempt = self.attempt_once(ticket, message, &mirrored, place) => attempt,
+                // Dropping the response closes its stream.
+                () = ticket.cancelled() => return Stateless::Done,
+            };
+            let outcome = match attempt {
+                Attempt::Ended(outcome) => outcome,
+                Attempt::Mismatch(refusal) => {
+                    let calls = ticket.method() == "tools/call" && !again.relisted;
+                    again.relisted = true;
+                    if calls && self.relist(ticket, message, &mirrored).await {
+                        place.again();
+                        continue;
+                    }
+                    let _ = self.receive(refusal, &mut Context::default()).await;
+                    return Stateless::Done;
+                }
+            };
+            match outcome {
+                Outcome::Done => return Stateless::Done,
+                Outcome::Later(wait, failure) if !again.waited && wait <= RETRY_AFTER_MAX => {
+                    again.waited = true;
+                    tracing::debug!("{failure}; waiting {wait:?}");
+                    self.wait_for(ticket, wait).await;
+                }
+                Outcome::Broken(failure)
+                    if !again.repeated && (failure.unsent || is_read_only(ticket.method())) =>
+                {
+                    again.repeated = true;
+                    place.again();
+                    tracing::debug!("{failure}; sent again");
+                }
+                Outcome::OtherEra(_) => return Stateless::OtherEra,
+                Outcome::Later(_, failure)
+                | Outcome::Broken(failure)
+                | Outcome::Failed(failure) => return Stateless::Failed(failure),
+                // There are no sessions.
+                Outcome::SessionLost => return Stateless::OtherEra,
+            }
+            if !ticket.is_open() {
+                return Stateless::Done;
+            }
+        }
+    }
+
+    async fn wait_for(&self, ticket: &Ticket, wait: Duration) {
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = ticket.closed() => {}
+        }
+    }
+
+    async fn attempt_once(
+        &self,
+        ticket: &Ticket,
+        message: &Message,
+        mirrored: &HeaderMap,
+        place: &Arc<Place>,
+    ) -> Attempt {
+        let reply = match self.post_mirrored(ticket, message, mirrored, place).await {
+            Ok(reply) => reply,
+            Err(failure) if failure.kind == FailureKind::StreamLost => {
+                return Attempt::Ended(Outcome::Broken(failure));
+            }
+            Err(failure) => return Attempt::Ended(Outcome::Failed(failure)),
+        };
+        let listed = (ticket.method() == "tools/list").then(|| Listing {
+            ticket,
+            first: member::lookup(message.bytes(), &["params", "cursor"]).is_none(),
+        });
+        let mut context = Context { listed, ..Context::default() };
+        if !reply.status().is_success() {
+            return self.refused_once(ticket, reply, &mut context).await;
+        }
+        Attempt::Ended(match reply.content() {
+            Content::Events => {
+                let mut stream = reply.into_events(Bytes::new());
+                let ended = self.relay(ticket, &mut stream, &mut context).await;
+                if ticket.is_open()
+                    && let Some(item) = stream.finish()
+                {
+                    self.receive_last(item, false, &mut context).await;
+                }
+                if ticket.is_open() {
+                    Outcome::Broken(lost(&stream, ended, &context))
+                } else {
+                    Outcome::Done
+                }
+            }
+            Content::Json | Content::Unnamed => self.answered(ticket, reply, &mut context).await,
+            Content::Other => Outcome::Failed(self.no_answer(reply).await),
+        })
+    }
+
+    /// Sends a request with the headers that mirror it.
+    pub(super) async fn post_mirrored(
+        &self,
+        ticket: &Ticket,
+        message: &Message,
+        mirrored: &HeaderMap,
+        place: &Arc<Place>,
+    ) -> Result<Reply, Failure> {
+        let headers = SessionHeaders { mirrored: mirrored.clone(), ..SessionHeaders::default() };
+        let on_sent = {
+            let (place, ticket) = (place.clone(), ticket.clone());
+            OnSent::new(move || {
+                ticket.set_sent(true);
+                place.handed_over();
+            })
+        };
+        let reply = self.post_request(ticket, message, &headers, on_sent).await;
+        place.acknowledged();
+        reply
+    }
+
+    pub(super) async fn no_answer(&self, mut reply: Reply) -> Failure {
+        let body = reply.read_beginning().await;
+        reply.invalid(
+            "the server answered with something that is neither JSON nor an event stream",
+            &body,
+        )
+    }
+
+    /// A status that is an error. A JSON-RPC error for our request is its answer all the same.
+    async fn refused_once(
+        &self,
+        ticket: &Ticket,
+        mut reply: Reply,
+        context: &mut Context<'_>,
+    ) -> Attempt {
+        if reply.content() == Content::Events {
+            let failure = reply.failure(b"");
+            self.relay_body(reply, soon(), context).await;
+            let open = ticket.is_open();
+            return Attempt::Ended(if open { Outcome::Failed(failure) } else { Outcome::Done });
+        }
+        let body = self.refusal(&mut reply).await;
+        if member::lookup(&body, &["error", "code"]) == Some(&HEADER_MISMATCH.to_string()) {
+            return Attempt::Mismatch(body);
+        }
+        if self.is_legacy_now(reply.status(), &body) {
+            return Attempt::Ended(Outcome::OtherEra(reply.failure(&body)));
+        }
+        let failure = reply.failure(&body);
+        if !body.is_empty() && self.receive(body, context).await.is_ok() && !ticket.is_open() {
+            return Attempt::Ended(Outcome::Done);
+        }
+        Attempt::Ended(match (reply.status(), failure.retry_after) {
+            (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(wait)) => {
+                Outcome::Later(wait, failure)
+            }
+            _ => Outcome::Failed(failure),
+        })
+    }
+
+    /// The body of a refusal.
+    pub(super) async fn refusal(&self, reply: &mut Reply) -> Bytes {
+        if reply.content() == Content::Other {
+            return reply.read_beginning().await;
+        }
+        match timeout(ERROR_BODY_TIMEOUT, reply.read()).await {
+            Ok(Ok(Body::Whole(body))) => body,
+            _ => Bytes::new(),
+        }
+    }
+
+    /// Whether a refusal shows that the server is modern no more. Whoever gets to know tells.
+    pub(super) fn is_legacy_now(&self, status: StatusCode, body: &[u8]) -> bool {
+        let other = self.verdict.protocol() == Protocol::Auto
+            && detect::is_legacy_refusal(status.as_u16(), body);
+        if other && let Some(alarm) = &self.alarm {
+            self.verdict.contradicted();
+            alarm.raise();
+        }
+        other
+    }
+
+    /// Looks at the answer to a `tools/list`, and takes out the tools that nobody could call.
+    pub(super) fn listed(&self, listing: &Listing<'_>, message: Message) -> Message {
+        if !message.id().is_some_and(|id| listing.ticket.is_for(id)) {
+            return message;
+        }
+        let learned = self.tools().learn(&message, listing.first);
+        for rejected in &learned.rejected {
+            let text = format!("the tool {} is left out: {}", rejected.tool, rejected.fault);
+            tracing::warn!("{}", self.redactor.clean(&text, MAX_LOGGED_TEXT));
+        }
+        if learned.unremembered > 0 {
+            tracing::warn!("{} tools with headers are too many", learned.unremembered);
+        }
+        let filtered = learned.filtered.and_then(|text| Message::parse(text, Source::Server).ok());
+        filtered.unwrap_or(message)
+    }
+
+    pub(super) fn tools(&self) -> MutexGuard<'_, ToolHeaders> {
+        self.tools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the server's tools anew; whether the headers of `call` are others now.
+    async fn relist(&self, ticket: &Ticket, call: &Message, before: &HeaderMap) -> bool {
+        tracing::debug!("the server disagrees with the headers of a call; its tools are listed");
+        let end = Instant::now() + RELIST_TIMEOUT;
+        let listing = self.list_all(call);
+        tokio::select! {
+            listed = timeout_at(end, listing) => {
+                if !matches!(listed, Ok(Ok(()))) {
+                    tracing::debug!("the tools could not be listed");
+                }
+            }
+            () = ticket.closed() => return false,
+        }
+        headers::of_request(call, &self.tools()) != *before
+    }
+
+    async fn list_all(&self, call: &Message) -> Result<(), Failure> {
+        let meta = member::lookup(call.bytes(), &["params", "_meta"]).unwrap_or("{}");
+        let meta =
+            Patch::new().remove(&["progressToken"]).apply(meta.as_bytes()).unwrap_or_default();
+        let meta = String::from_utf8_lossy(&meta);
+        let id = Id::from_raw(Bytes::from_static(br#""mcp-tether/tools""#)).unwrap_or(Id::NULL);
+        let mut cursor: Option<String> = None;
+        for page in 0..MAX_LIST_PAGES {
+            let at = cursor.map(|cursor| format!(r#""cursor":{cursor},"#)).unwrap_or_default();
+            let request = format!(
+                r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/list","params":{{{at}"_meta":{meta}}}}}"#
+            );
+            let Ok(request) = Message::parse(request.into(), Source::Client) else { break };
+            let headers = SessionHeaders {
+                mirrored: headers::of_request(&request, &ToolHeaders::default()),
+                ..SessionHeaders::default()
+            };
+            let manner = self.manner(false);
+            let reply = self.post(request.bytes().clone(), &headers, None, manner).await?;
+            let body = self.answer_to(&id, reply).await?;
+            if let Ok(answer) = Message::parse(body.clone(), Source::Server) {
+                self.tools().learn(&answer, page == 0);
+            }
+            cursor = member::lookup(&body, &["result", "nextCursor"])
+                .filter(|cursor| cursor.starts_with('"'))
+                .map(str::to_owned);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,223 @@
+//! A `subscriptions/listen` request to a modern server (2026-07-28, basic/patterns/subscriptions):
+//! it stays open, and is sent again when its stream breaks. What changed in between is lost, so that
+//! everything that was subscribed to counts as changed.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::time::sleep;
+
+use super::Bridge;
+use super::follow::is_passing;
+use super::inbound::Context;
+use super::ledger::Ticket;
+use super::order::Place;
+use super::stateless::Stateless;
+use crate::era::SUBSCRIPTION_ID;
+use crate::era::headers;
+use crate::error::{Failure, FailureKind};
+use crate::jsonrpc::splice::elements;
+use crate::jsonrpc::{Kind, Message, Source, member};
+use crate::limits::{MAX_SUBSCRIPTIONS, STREAM_WORTHWHILE};
+use crate::random;
+use crate::transport::backoff::Backoff;
+use crate::transport::sse::Item;
+use crate::transport::{Content, EventStream};
+
+/// The method of the request.
+pub(super) const LISTEN: &str = "subscriptions/listen";
+
+/// The first message on the stream.
+const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
+
+/// One subscription.
+#[derive(Default)]
+struct Subscription {
+    /// The server's acknowledgement, once there.
+    acknowledged: Option<Message>,
+    backoff: Backoff,
+    complained: bool,
+}
+
+/// What came of one connection.
+enum Connection {
+    /// The request is answered or taken back.
+    Done,
+    /// It broke, or could not be made.
+    Broken(Failure),
+    /// The server refuses, for good.
+    Refused(Failure),
+    OtherEra,
+}
+
+impl Bridge {
+    /// Keeps a subscription until it is taken back, or the server ends it.
+    pub(super) async fn subscribe(
+        self: &Arc<Self>,
+        ticket: &Ticket,
+        message: &Message,
+        place: &Arc<Place>,
+    ) -> Stateless {
+        let mut subscription = Subscription::default();
+        loop {
+            let opened = Instant::now();
+            let connection = tokio::select! {
+                connection = self.connect(ticket, message, place, &mut subscription) => connection,
+                // Dropping the stream closes it, which is how a subscription is cancelled.
+                () = ticket.closed() => return Stateless::Done,
+            };
+            let broken = match connection {
+                Connection::Done => return Stateless::Done,
+                Connection::OtherEra => return Stateless::OtherEra,
+                Connection::Refused(failure) => return Stateless::Failed(failure),
+                Connection::Broken(failure) => failure,
+            };
+            if subscription.acknowledged.is_none() && !broken.unsent {
+                return Stateless::Failed(broken);
+            }
+            if !std::mem::replace(&mut subscription.complained, true) {
+                tracing::warn!("a subscription is interrupted ({broken}); trying again");
+            }
+            if opened.elapsed() >= STREAM_WORTHWHILE {
+                subscription.backoff.fruitful();
+                subscription.complained = false;
+            }
+            let wish =
+                broken.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            let pause = subscription.backoff.pause(wish, random::dice());
+            subscription.backoff.fruitless();
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = ticket.closed() => return Stateless::Done,
+            }
+        }
+    }
+
+    async fn connect(
+        &self,
+        ticket: &Ticket,
+        message: &Message,
+        place: &Arc<Place>,
+        subscription: &mut Subscription,
+    ) -> Connection {
+        let mirrored = headers::of_request(message, &self.tools());
+        let mut reply = match self.post_mirrored(ticket, message, &mirrored, place).await {
+            Ok(reply) => reply,
+            Err(failure) if failure.kind == FailureKind::Unauthorized || failure.is_lasting() => {
+                return Connection::Refused(failure);
+            }
+            Err(failure) => return Connection::Broken(failure),
+        };
+        let status = reply.status();
+        if status.is_success() && reply.content() == Content::Events {
+            let mut stream = reply.into_events(Bytes::new());
+            return self.relay_subscription(ticket, &mut stream, subscription).await;
+        }
+        if status.is_success() && reply.content() == Content::Other {
+            return Connection::Refused(self.no_answer(reply).await);
+        }
+        let body = self.refusal(&mut reply).await;
+        if !status.is_success() && self.is_legacy_now(status, &body) {
+            return Connection::OtherEra;
+        }
+        let failure = reply.failure(&body);
+        if self.receive(body, &mut Context::default()).await.is_ok() && !ticket.is_open() {
+            return Connection::Done;
+        }
+        if is_passing(status.as_u16()) && subscription.acknowledged.is_some() {
+            Connection::Broken(failure)
+        } else {
+            Connection::Refused(failure)
+        }
+    }
+
+    async fn relay_subscription(
+        &self,
+        ticket: &Ticket,
+        stream: &mut EventStream,
+        subscription: &mut Subscription,
+    ) -> Connection {
+        let mut context = Context::default();
+        let ended = loop {
+            while let Some(item) = stream.buffered() {
+                match acknowledgement(&item) {
+                    Some(again) if subscription.acknowledged.is_some() => {
+                        subscription.backoff.fruitful();
+                        self.all_changed(ticket, &again).await;
+                    }
+                    first => {
+                        if first.is_some() {
+                            subscription.acknowledged = first;
+                        }
+                        self.receive_item(item, &mut context).await;
+                    }
+                }
+                if !ticket.is_open() {
+                    return Connection::Done;
+                }
+            }
+            match stream.wait().await {
+                Ok(true) => {}
+                Ok(false) => break None,
+                Err(failure) => break Some(failure),
+            }
+        };
+        if let Some(item) = stream.finish() {
+            self.receive_last(item, false, &mut context).await;
+        }
+        if !ticket.is_open() {
+            return Connection::Done;
+        }
+        Connection::Broken(super::follow::lost(stream, ended, &context))
+    }
+
+    /// Tells the client to look at everything that the subscription is about.
+    async fn all_changed(&self, ticket: &Ticket, acknowledged: &Message) {
+        let granted =
+            |name: &str| member::lookup(acknowledged.bytes(), &["params", "notifications", name]);
+        let id = String::from_utf8_lossy(ticket.id().raw()).into_owned();
+        let meta = format!(r#""_meta":{{"{SUBSCRIPTION_ID}":{id}}}"#);
+        let lists = [
+            ("toolsListChanged", "notifications/tools/list_changed"),
+            ("promptsListChanged", "notifications/prompts/list_changed"),
+            ("resourcesListChanged", "notifications/resources/list_changed"),
+        ];
+        for (name, method) in lists {
+            if granted(name) == Some("true") {
+                let text =
+                    format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{{{meta}}}}}"#);
+                self.to_client(text.into()).await;
+            }
+        }
+        let uris = granted("resourceSubscriptions").and_then(elements).unwrap_or_default();
+        for uri in uris.into_iter().take(MAX_SUBSCRIPTIONS).filter(|uri| uri.starts_with('"')) {
+            let text = format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{{{meta},"uri":{uri}}}}}"#
+            );
+            self.to_client(text.into()).await;
+        }
+    }
+
+    /// Answers every open subscription as a server does that ends it (basic/patterns/subscriptions,
+    /// "Graceful Closure").
+    pub(super) async fn end_listening(&self) {
+        for ticket in self.ledger.open_with(LISTEN) {
+            let id = String::from_utf8_lossy(ticket.id().raw()).into_owned();
+            let text = format!(
+                r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"{SUBSCRIPTION_ID}":{id}}}}}}}"#
+            );
+            if let Ok(answer) = Message::parse(text.into(), Source::Server) {
+                self.ledger.answer(&answer).await;
+            }
+        }
+    }
+}
+
+/// The acknowledgement that an item is.
+fn acknowledgement(item: &Item) -> Option<Message> {
+    let Item::Event(event) = item else { return None };
+    let message = Message::parse(event.data.clone(), Source::Server).ok()?;
+    let Kind::Notification { method } = message.kind() else { return None };
+    (&**method == ACKNOWLEDGED).then_some(message)
+}
