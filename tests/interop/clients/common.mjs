@@ -47,13 +47,14 @@ export class Seen {
 
   /** Whether a notification of the method has come, or comes in time. */
   async wait(method) {
-    const end = Date.now() + PATIENCE_MS;
-    while (this.of(method).length === 0) {
-      const left = end - Date.now();
-      if (left <= 0) return false;
-      await Promise.race([new Promise((resolve) => this.#wake.push(resolve)), sleep(left)]);
-    }
-    return true;
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.add('interop/too-late');
+    }, PATIENCE_MS);
+    while (!late && this.of(method).length === 0) await new Promise((resolve) => this.#wake.push(resolve));
+    clearTimeout(timer);
+    return !late;
   }
 }
 

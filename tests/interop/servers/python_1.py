@@ -210,10 +210,11 @@ def main() -> None:
     given = arguments("session", "stateless-json", "sse")
     server = create_server(given.mode == "stateless-json")
     if given.mode == "sse":
-        serve(server.sse_app(), given.port)
+        serve(server.sse_app(), given.port, lambda: {"watched": [COUNTER] * len(subscribers)})
     else:
         app = server.streamable_http_app()
-        serve(app, given.port, lambda: {"sessions": len(server.session_manager._server_instances)})
+        sessions = server.session_manager._server_instances
+        serve(app, given.port, lambda: {"sessions": len(sessions), "watched": [COUNTER] * len(subscribers)})
 
 
 if __name__ == "__main__":

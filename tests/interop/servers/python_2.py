@@ -229,6 +229,7 @@ def main() -> None:
         return {
             "sessions": len(server.session_manager._server_instances),
             "subscriptions": len(server._subscriptions._listeners),
+            "watched": [COUNTER] * len(subscribers),
         }
 
     serve(modern_only(app) if given.mode == "modern" else app, given.port, state)

@@ -234,4 +234,7 @@ if (mode === 'sse') {
   app.delete('/mcp', withSession);
 }
 
-listen(app, () => ({ sessions: transports.size }));
+listen(app, () => ({
+  sessions: transports.size,
+  watched: [...subscribed.values()].flatMap((uris) => [...uris]),
+}));

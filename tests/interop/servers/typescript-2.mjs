@@ -247,6 +247,10 @@ if (mode === 'stdio') {
       if (await isLegacyRequest(await toWebRequest(request, body), body)) await serveSessions(request, response, body);
       else await serve(request, response, body);
     },
-    () => ({ sessions: transports.size, subscriptions: handler.bus.listenerCount }),
+    () => ({
+      sessions: transports.size,
+      subscriptions: handler.bus.listenerCount,
+      watched: [...subscribed.values()].flatMap((uris) => [...uris]),
+    }),
   );
 }

@@ -98,6 +98,9 @@ class ModernClient(StdioClient):
         assert MODERN in result["supportedVersions"], result
         return {**result, "serverInfo": result.get("_meta", {}).get(META + "serverInfo")}
 
+    def greet(self) -> None:
+        """There is no handshake that could be over."""
+
     def listen(self, timeout: float = DEADLINE, **wanted: Any) -> Subscription:
         """Opens a subscription and waits until it is acknowledged."""
         answer = self.start("subscriptions/listen", {"notifications": wanted}, id=f"listen-{next(self._ids)}")

@@ -223,8 +223,12 @@ class StdioClient:
         """The handshake; gives the server's InitializeResult."""
         result = self.start_initialize(version).result()
         self.version = result["protocolVersion"]
-        self.notify("notifications/initialized")
+        self.greet()
         return result
+
+    def greet(self) -> None:
+        """Says that the handshake is over."""
+        self.notify("notifications/initialized")
 
     # Waiting ----------------------------------------------------------------------------------
 
