@@ -322,3 +322,42 @@ pub const MAX_SCHEMA_READ: usize = 4 << 20;
 pub const MAX_NAMED_VERSIONS: usize = 8;
 /// See [`MAX_NAMED_VERSIONS`].
 pub const MAX_VERSION_NAME: usize = 32;
+/// Times that a server may ask for input before one request is answered: more steps than any form
+/// that a person fills in, few enough that a server which never has enough is noticed.
+pub const MAX_INPUT_ROUNDS: u32 = 32;
+
+/// Questions that a server may ask at once. Each is a dialog for a person, or a call of a model.
+pub const MAX_INPUT_QUESTIONS: usize = 32;
+
+/// Bytes kept of one round of questions: the server's state and the client's answers. Answers of a
+/// model may hold a few images.
+pub const MAX_INPUT_BYTES: usize = 16 << 20;
+
+/// How long the client may take for one round of questions: a person who reads, decides, and signs
+/// in somewhere.
+pub const INPUT_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// The first pause where a server wants a request again and asks nothing; it doubles to
+/// [`INPUT_PAUSE_MAX`], so that all rounds together last about as long as [`INPUT_TIMEOUT`].
+pub const INPUT_PAUSE: Duration = Duration::from_millis(500);
+/// See [`INPUT_PAUSE`].
+pub const INPUT_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// The acknowledgement of `subscriptions/listen`: clients wait for it after `resources/subscribe`,
+/// many of them for no more than 60 s.
+pub const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long notifications of two streams for the same subscriptions are compared after the second
+/// one was acknowledged: longer than the old one takes to end, too short to be noticed.
+pub const OVERLAP: Duration = Duration::from_millis(300);
+
+/// Notifications of changes that are held back while one stream replaces another; beyond it they
+/// are passed on, some of them perhaps twice.
+pub const MAX_HELD_CHANGES: usize = 1024;
+
+/// The same in bytes.
+pub const MAX_HELD_BYTES: usize = 1 << 20;
+
+/// Ids of requests that were taken back, and are not used again before their answer has come; it may
+/// never come.
+pub const MAX_CANCELLED_IDS: usize = 1024;
