@@ -14,6 +14,7 @@
 //! Pure: no I/O, no clock, no runtime. The two adapters are state machines behind [`Adapter`]; the
 //! bridge carries out what they ask for.
 
+pub mod modern_client;
 pub mod revisions;
 
 use std::time::Duration;
