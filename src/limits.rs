@@ -361,3 +361,32 @@ pub const MAX_HELD_BYTES: usize = 1 << 20;
 /// Ids of requests that were taken back, and are not used again before their answer has come; it may
 /// never come.
 pub const MAX_CANCELLED_IDS: usize = 1024;
+/// Sessions that one modern client has with a legacy server, one for each set of capabilities that it
+/// declares. A client has one set, hosts of several agents a few.
+pub const MAX_LINKS: usize = 4;
+
+/// How long a first question of a legacy server waits for others, which then reach the client in the
+/// same round. Servers that ask several things at once do so without a pause.
+pub const QUESTIONS_GATHERED: Duration = Duration::from_millis(5);
+
+/// Questions of a legacy server that wait for the client at one call.
+pub const MAX_QUESTIONS: usize = 32;
+
+/// Calls that stay open on a legacy server while the client answers questions, or forgets to; beyond
+/// it the oldest is given up.
+pub const MAX_PARKED_CALLS: usize = 64;
+
+/// How long the client, and the person before it, may take to answer the questions of one round.
+pub const PARKED_CALL: Duration = Duration::from_secs(600);
+
+/// Bytes of questions and of early results that wait for a client to send its request again. One of
+/// them may exceed it alone.
+pub const MAX_PARKED_BYTES: usize = 64 << 20;
+
+/// Notifications that wait for the acknowledgement of their subscription. Each is a hint to read
+/// again, so that one for each thing is enough.
+pub const MAX_EARLY_NOTIFICATIONS: usize = 64;
+
+/// How long a legacy server may go on logging after the last request that asked for it: calls come in
+/// rows, and each change of the level is a request.
+pub const LOG_LEVEL_KEPT: Duration = Duration::from_secs(30);

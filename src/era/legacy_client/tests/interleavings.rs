@@ -106,15 +106,15 @@ impl World {
         }
     }
 
-    fn from_client(&mut self, text: &str) {
+    fn take_from_client(&mut self, text: &str) {
         let mut actions = Vec::new();
-        self.adapter.from_client(&message(text, Source::Client), &mut actions);
+        self.adapter.take_from_client(&message(text, Source::Client), &mut actions);
         self.carry_out(actions);
     }
 
-    fn from_server(&mut self, text: &str) {
+    fn take_from_server(&mut self, text: &str) {
         let mut actions = Vec::new();
-        self.adapter.from_server(LINK, &message(text, Source::Server), &mut actions);
+        self.adapter.take_from_server(LINK, &message(text, Source::Server), &mut actions);
         self.carry_out(actions);
     }
 
@@ -194,13 +194,13 @@ impl World {
                 )
             }
         };
-        self.from_server(&format!(r#"{{"jsonrpc":"2.0","id":{id},{body}}}"#));
+        self.take_from_server(&format!(r#"{{"jsonrpc":"2.0","id":{id},{body}}}"#));
     }
 
     fn acknowledge(&mut self, at: usize) {
         self.link[at].acknowledged = true;
         let id = self.link[at].id.clone();
-        self.from_server(&format!(
+        self.take_from_server(&format!(
             r#"{{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{{"_meta":{{"io.modelcontextprotocol/subscriptionId":{id}}},"notifications":{FILTER}}}}}"#
         ));
     }
@@ -212,7 +212,7 @@ impl World {
         } else {
             r#""error":{"code":-1,"message":"m"}"#
         };
-        self.from_client(&format!(r#"{{"jsonrpc":"2.0","id":{id},{body}}}"#));
+        self.take_from_client(&format!(r#"{{"jsonrpc":"2.0","id":{id},{body}}}"#));
     }
 
     fn wake(&mut self, at: usize) {
@@ -234,7 +234,7 @@ impl World {
                 let method = METHODS[method.index(METHODS.len())];
                 let uri = format!("a:{}", self.serial % 3);
                 self.client.insert(id.to_owned(), self.serial.to_string());
-                self.from_client(&format!(
+                self.take_from_client(&format!(
                     r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{"n":{},"uri":"{uri}"}}}}"#,
                     self.serial
                 ));
@@ -242,7 +242,7 @@ impl World {
             Step::Cancel(id) => {
                 let id = IDS[id.index(IDS.len())];
                 self.client.remove(id);
-                self.from_client(&format!(
+                self.take_from_client(&format!(
                     r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#
                 ));
             }
@@ -269,7 +269,7 @@ impl World {
                 let Some(at) = at.filter(|at| self.link[*at].acknowledged) else { return };
                 self.untold = true;
                 let id = self.link[at].id.clone();
-                self.from_server(&format!(
+                self.take_from_server(&format!(
                     r#"{{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{{"_meta":{{"io.modelcontextprotocol/subscriptionId":{id}}}}}}}"#
                 ));
             }
@@ -287,10 +287,10 @@ impl World {
                 self.client.insert("0".into(), "0".into());
                 // The client has forgotten what it heard before.
                 self.untold = false;
-                self.from_client(&text(initialize("2025-11-25", "{}").bytes()));
+                self.take_from_client(&text(initialize("2025-11-25", "{}").bytes()));
             }
             Step::Initialized => {
-                self.from_client(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+                self.take_from_client(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
             }
         }
     }
