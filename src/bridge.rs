@@ -9,6 +9,7 @@
 //! * [`delivery`]: the life of one notification or response of the client.
 //! * [`inbound`]: what happens to a message from the server.
 //! * [`listener`]: the standalone event stream.
+//! * [`http_sse`]: sessions over the deprecated HTTP+SSE transport.
 //! * [`session`]: what a session is, and [`recovery`]: making a new one when the server lost it.
 //! * [`drain`]: the end.
 
@@ -17,6 +18,7 @@ pub mod delivery;
 pub mod drain;
 pub mod exchange;
 pub mod follow;
+pub mod http_sse;
 pub mod inbound;
 pub mod ledger;
 pub mod listener;
@@ -31,6 +33,8 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+pub use http_sse::TransportChoice;
+
 use crate::error::ExitCode;
 use crate::limits::MAX_NOTIFICATIONS_IN_FLIGHT;
 use crate::platform::Signals;
@@ -42,6 +46,8 @@ use crate::transport::Endpoint;
 /// What the bridge needs to know beside its endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
+    /// Which transport a legacy server is spoken to with.
+    pub transport: TransportChoice,
     /// Largest message, in bytes.
     pub max_message: usize,
     /// How long requests in flight may take after the end of stdin.
@@ -62,6 +68,7 @@ pub struct Bridge {
     order: order::Order,
     session: session::Session,
     listener: listener::Listener,
+    http_sse: http_sse::HttpSse,
     redactor: Arc<Redactor>,
     /// One permit for each notification or response on its way to the server.
     deliveries: Arc<Semaphore>,
@@ -92,6 +99,7 @@ pub async fn run(
         order: order::Order::default(),
         session: session::Session::default(),
         listener: listener::Listener::default(),
+        http_sse: http_sse::HttpSse::new(settings.transport),
         redactor,
         deliveries: Arc::new(Semaphore::new(MAX_NOTIFICATIONS_IN_FLIGHT)),
     });

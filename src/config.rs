@@ -20,7 +20,8 @@ use http::{HeaderMap, HeaderValue};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use crate::bridge::Settings;
+use crate::bridge::{Settings, TransportChoice};
+use crate::cli::connection::Transport;
 use crate::cli::{BridgeArgs, ConnectionArgs, SignInArgs};
 use crate::http::client::{self, is_loopback};
 use crate::limits::MAX_LOGGED_TEXT;
@@ -40,6 +41,8 @@ pub struct Target {
     pub headers: HeaderMap,
     /// How to connect.
     pub connection: client::Settings,
+    /// What to speak.
+    pub transport: TransportChoice,
     /// How to sign in.
     pub sign_in: sign_in::SignIn,
     /// Knows every secret that was configured.
@@ -88,15 +91,17 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong.
     pub fn resolve(args: &BridgeArgs, env: Env<'_>) -> Result<Config, ConfigError> {
+        let target = Target::resolve(&args.connection, &args.sign_in, env)?;
         Ok(Config {
-            target: Target::resolve(&args.connection, &args.sign_in, env)?,
             bridge: Settings {
+                transport: target.transport,
                 max_message: values::size(&args.max_message_size)
                     .map_err(|reason| ConfigError::Value { flag: "--max-message-size", reason })?,
                 drain_timeout: duration("--drain-timeout", &args.drain_timeout)?,
                 resume_timeout: duration("--resume-timeout", &args.resume_timeout)?,
                 initialize_deadline: duration("--initialize-deadline", &args.initialize_deadline)?,
             },
+            target,
         })
     }
 }
@@ -124,6 +129,11 @@ impl Target {
             sign_in::resolve(sign_in, &url, args.allow_http, configured, env, &mut secrets)?;
         Ok(Target {
             connection: connection(args, env)?,
+            transport: match args.transport {
+                Transport::Auto => TransportChoice::Auto,
+                Transport::Http => TransportChoice::Http,
+                Transport::Sse => TransportChoice::Sse,
+            },
             url,
             headers,
             sign_in,

@@ -103,6 +103,7 @@ async fn finish(
 impl Bridge {
     async fn end_current_session(&self) {
         self.listener.stop();
+        self.http_sse.end();
         let headers = self.session.snapshot().headers;
         self.end_session(&headers).await;
     }

@@ -5,12 +5,14 @@
 //! * [`server`]: [`Server`], a scripted HTTP server on a real socket that records what it receives.
 //! * [`reply`]: [`Reply`], how a request is answered, byte by byte if need be.
 //! * [`mcp`]: the well-behaved MCP server that answers whatever a test leaves unscripted.
+//! * [`http_sse`]: [`HttpSse`], a server of the transport of 2024-11-05.
 //! * [`oauth`]: [`Realm`], a protected server, its authorization server and a person with a browser.
 //! * [`browser`]: [`Browser`], what `BROWSER` points to, and plain HTTP for what it does.
 //! * [`tls`]: a certificate authority for the length of one test.
 
 pub mod bridge;
 pub mod browser;
+pub mod http_sse;
 pub mod line;
 pub mod mcp;
 pub mod oauth;
@@ -23,6 +25,7 @@ use std::time::Duration;
 
 pub use bridge::Bridge;
 pub use browser::Page;
+pub use http_sse::HttpSse;
 pub use line::Line;
 pub use oauth::Realm;
 pub use reply::{Feed, Gate, Reply, event, event_id};
