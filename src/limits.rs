@@ -73,6 +73,10 @@ pub const MAX_ERROR_MESSAGE: usize = 200;
 /// be sent back as a header with every request.
 pub const MAX_HEADER_TOKEN: usize = 4 << 10;
 
+/// Bytes of the address in an `endpoint` event: it is sent with every message, and servers take no
+/// longer request lines.
+pub const MAX_POST_ADDRESS: usize = 4 << 10;
+
 /// Cookies kept for the server, in bytes of the `Cookie` header that they make.
 pub const MAX_COOKIE_HEADER: usize = 16 << 10;
 
@@ -134,6 +138,10 @@ pub const RECOVERY_STEP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Subscriptions that are repeated side by side in a new session.
 pub const REPEATED_AT_ONCE: usize = 16;
+
+/// The stream of an HTTP+SSE server, from its response to its `endpoint` event, which the server has
+/// ready; and the whole of finding out whether a server speaks HTTP+SSE, while the client waits.
+pub const ENDPOINT_EVENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A response stream that makes no progress while it is being resumed (`--resume-timeout`).
 pub const RESUME_TIMEOUT: Duration = Duration::from_secs(300);
