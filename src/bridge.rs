@@ -9,6 +9,7 @@
 //! * [`delivery`]: the life of one notification or response of the client.
 //! * [`inbound`]: what happens to a message from the server.
 //! * [`listener`]: the standalone event stream.
+//! * [`http_sse`]: sessions over the deprecated HTTP+SSE transport.
 //! * [`session`]: what a session is, and [`recovery`]: making a new one when the server lost it.
 //! * [`drain`]: the end.
 //!
@@ -26,6 +27,7 @@ pub mod detection;
 pub mod drain;
 pub mod exchange;
 pub mod follow;
+pub mod http_sse;
 pub mod inbound;
 pub mod ledger;
 pub mod listener;
@@ -45,6 +47,8 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+pub use http_sse::TransportChoice;
+
 use crate::era::Era;
 use crate::era::headers::ToolHeaders;
 use crate::error::ExitCode;
@@ -58,6 +62,8 @@ use crate::transport::Endpoint;
 /// What the bridge needs to know beside its endpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
+    /// Which transport a legacy server is spoken to with.
+    pub transport: TransportChoice,
     /// Largest message, in bytes.
     pub max_message: usize,
     /// How long requests in flight may take after the end of stdin.
@@ -85,6 +91,7 @@ pub struct Bridge {
     order: order::Order,
     session: session::Session,
     listener: listener::Listener,
+    http_sse: http_sse::HttpSse,
     redactor: Arc<Redactor>,
     /// One permit for each notification or response on its way to the server.
     deliveries: Arc<Semaphore>,
@@ -123,6 +130,7 @@ pub async fn run(
         order: order::Order::default(),
         session: session::Session::default(),
         listener: listener::Listener::default(),
+        http_sse: http_sse::HttpSse::new(settings.transport),
         redactor,
         deliveries: Arc::new(Semaphore::new(MAX_NOTIFICATIONS_IN_FLIGHT)),
         permits: MAX_NOTIFICATIONS_IN_FLIGHT,
@@ -152,6 +160,7 @@ impl Bridge {
             order: order::Order::default(),
             session: session::Session::default(),
             listener: listener::Listener::default(),
+            http_sse: http_sse::HttpSse::new(self.settings.transport),
             redactor: self.redactor.clone(),
             deliveries: Arc::new(Semaphore::new(MAX_TRANSLATED_IN_FLIGHT)),
             permits: MAX_TRANSLATED_IN_FLIGHT,

@@ -20,8 +20,9 @@ use http::{HeaderMap, HeaderValue};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use crate::bridge::Settings;
 use crate::bridge::verdict::Protocol;
+use crate::bridge::{Settings, TransportChoice};
+use crate::cli::connection::Transport;
 use crate::cli::{BridgeArgs, ConnectionArgs, ProtocolArg, SignInArgs};
 use crate::era::Era;
 use crate::http::client::{self, is_loopback};
@@ -42,6 +43,8 @@ pub struct Target {
     pub headers: HeaderMap,
     /// How to connect.
     pub connection: client::Settings,
+    /// What to speak.
+    pub transport: TransportChoice,
     /// How to sign in.
     pub sign_in: sign_in::SignIn,
     /// Knows every secret that was configured.
@@ -90,9 +93,10 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong.
     pub fn resolve(args: &BridgeArgs, env: Env<'_>) -> Result<Config, ConfigError> {
+        let target = Target::resolve(&args.connection, &args.sign_in, env)?;
         Ok(Config {
-            target: Target::resolve(&args.connection, &args.sign_in, env)?,
             bridge: Settings {
+                transport: target.transport,
                 max_message: values::size(&args.max_message_size)
                     .map_err(|reason| ConfigError::Value { flag: "--max-message-size", reason })?,
                 drain_timeout: duration("--drain-timeout", &args.drain_timeout)?,
@@ -104,6 +108,7 @@ impl Config {
                     ProtocolArg::Modern => Protocol::Only(Era::Modern),
                 },
             },
+            target,
         })
     }
 }
@@ -131,6 +136,11 @@ impl Target {
             sign_in::resolve(sign_in, &url, args.allow_http, configured, env, &mut secrets)?;
         Ok(Target {
             connection: connection(args, env)?,
+            transport: match args.transport {
+                Transport::Auto => TransportChoice::Auto,
+                Transport::Http => TransportChoice::Http,
+                Transport::Sse => TransportChoice::Sse,
+            },
             url,
             headers,
             sign_in,

@@ -40,6 +40,8 @@ pub enum FailureKind {
     ResumeFailed,
     /// The server forgot the session and a new one could not be made, or did not help.
     SessionLost,
+    /// The server needs input that the client cannot or will not give.
+    NoInput,
     /// A message over the size limit.
     TooLarge,
     /// Too many requests at once.
@@ -66,6 +68,7 @@ impl FailureKind {
             FailureKind::StreamLost => "stream_lost",
             FailureKind::ResumeFailed => "resume_failed",
             FailureKind::SessionLost => "session_lost",
+            FailureKind::NoInput => "no_input",
             FailureKind::TooLarge => "too_large",
             FailureKind::Overloaded => "overloaded",
             FailureKind::ShuttingDown => "shutting_down",
@@ -88,6 +91,7 @@ impl FailureKind {
             FailureKind::StreamLost => -31021,
             FailureKind::ResumeFailed => -31022,
             FailureKind::SessionLost => -31023,
+            FailureKind::NoInput => -31024,
             FailureKind::TooLarge => -31030,
             FailureKind::Overloaded => -31031,
             FailureKind::ShuttingDown => -31040,
@@ -235,6 +239,7 @@ mod tests {
             StreamLost,
             ResumeFailed,
             SessionLost,
+            NoInput,
             TooLarge,
             Overloaded,
             ShuttingDown,

@@ -143,6 +143,11 @@ impl Response {
         self.inner.headers()
     }
 
+    /// The URL that answered.
+    pub fn url(&self) -> &Url {
+        self.inner.url()
+    }
+
     /// The URL that answered, as it may be shown.
     pub fn shown(&self) -> &str {
         &self.shown

@@ -73,6 +73,10 @@ pub const MAX_ERROR_MESSAGE: usize = 200;
 /// be sent back as a header with every request.
 pub const MAX_HEADER_TOKEN: usize = 4 << 10;
 
+/// Bytes of the address in an `endpoint` event: it is sent with every message, and servers take no
+/// longer request lines.
+pub const MAX_POST_ADDRESS: usize = 4 << 10;
+
 /// Cookies kept for the server, in bytes of the `Cookie` header that they make.
 pub const MAX_COOKIE_HEADER: usize = 16 << 10;
 
@@ -134,6 +138,10 @@ pub const RECOVERY_STEP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Subscriptions that are repeated side by side in a new session.
 pub const REPEATED_AT_ONCE: usize = 16;
+
+/// The stream of an HTTP+SSE server, from its response to its `endpoint` event, which the server has
+/// ready; and the whole of finding out whether a server speaks HTTP+SSE, while the client waits.
+pub const ENDPOINT_EVENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A response stream that makes no progress while it is being resumed (`--resume-timeout`).
 pub const RESUME_TIMEOUT: Duration = Duration::from_secs(300);
@@ -322,3 +330,71 @@ pub const MAX_SCHEMA_READ: usize = 4 << 20;
 pub const MAX_NAMED_VERSIONS: usize = 8;
 /// See [`MAX_NAMED_VERSIONS`].
 pub const MAX_VERSION_NAME: usize = 32;
+/// Times that a server may ask for input before one request is answered: more steps than any form
+/// that a person fills in, few enough that a server which never has enough is noticed.
+pub const MAX_INPUT_ROUNDS: u32 = 32;
+
+/// Questions that a server may ask at once. Each is a dialog for a person, or a call of a model.
+pub const MAX_INPUT_QUESTIONS: usize = 32;
+
+/// Bytes kept of one round of questions: the server's state and the client's answers. Answers of a
+/// model may hold a few images.
+pub const MAX_INPUT_BYTES: usize = 16 << 20;
+
+/// How long the client may take for one round of questions: a person who reads, decides, and signs
+/// in somewhere.
+pub const INPUT_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// The first pause where a server wants a request again and asks nothing; it doubles to
+/// [`INPUT_PAUSE_MAX`], so that all rounds together last about as long as [`INPUT_TIMEOUT`].
+pub const INPUT_PAUSE: Duration = Duration::from_millis(500);
+/// See [`INPUT_PAUSE`].
+pub const INPUT_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// The acknowledgement of `subscriptions/listen`: clients wait for it after `resources/subscribe`,
+/// many of them for no more than 60 s.
+pub const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long notifications of two streams for the same subscriptions are compared after the second
+/// one was acknowledged: longer than the old one takes to end, too short to be noticed.
+pub const OVERLAP: Duration = Duration::from_millis(300);
+
+/// Notifications of changes that are held back while one stream replaces another; beyond it they
+/// are passed on, some of them perhaps twice.
+pub const MAX_HELD_CHANGES: usize = 1024;
+
+/// The same in bytes.
+pub const MAX_HELD_BYTES: usize = 1 << 20;
+
+/// Ids of requests that were taken back, and are not used again before their answer has come; it may
+/// never come.
+pub const MAX_CANCELLED_IDS: usize = 1024;
+/// Sessions that one modern client has with a legacy server, one for each set of capabilities that it
+/// declares. A client has one set, hosts of several agents a few.
+pub const MAX_LINKS: usize = 4;
+
+/// How long a first question of a legacy server waits for others, which then reach the client in the
+/// same round. Servers that ask several things at once do so without a pause.
+pub const QUESTIONS_GATHERED: Duration = Duration::from_millis(5);
+
+/// Questions of a legacy server that wait for the client at one call.
+pub const MAX_QUESTIONS: usize = 32;
+
+/// Calls that stay open on a legacy server while the client answers questions, or forgets to; beyond
+/// it the oldest is given up.
+pub const MAX_PARKED_CALLS: usize = 64;
+
+/// How long the client, and the person before it, may take to answer the questions of one round.
+pub const PARKED_CALL: Duration = Duration::from_secs(600);
+
+/// Bytes of questions and of early results that wait for a client to send its request again. One of
+/// them may exceed it alone.
+pub const MAX_PARKED_BYTES: usize = 64 << 20;
+
+/// Notifications that wait for the acknowledgement of their subscription. Each is a hint to read
+/// again, so that one for each thing is enough.
+pub const MAX_EARLY_NOTIFICATIONS: usize = 64;
+
+/// How long a legacy server may go on logging after the last request that asked for it: calls come in
+/// rows, and each change of the level is a request.
+pub const LOG_LEVEL_KEPT: Duration = Duration::from_secs(30);

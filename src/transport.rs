@@ -1,7 +1,8 @@
 //! Carrying a message to a remote endpoint, and what comes back
-//! (2025-11-25, basic/transports, "Streamable HTTP").
+//! (2025-11-25, basic/transports, "Streamable HTTP"; 2024-11-05, basic/transports, "HTTP with SSE").
 //!
 //! * [`endpoint`]: POST, GET and DELETE with the headers the specification demands.
+//! * [`http_sse`]: the stream and the address of the transport before it (2024-11-05).
 //! * [`reply`]: telling what a response is, and reading a JSON body.
 //! * [`stream`]: one connection's events.
 //! * [`sse`]: decoding them (pure).
@@ -13,6 +14,7 @@
 
 pub mod backoff;
 pub mod endpoint;
+pub mod http_sse;
 pub mod reply;
 pub mod spare;
 pub mod sse;
@@ -20,5 +22,6 @@ pub mod status;
 pub mod stream;
 
 pub use endpoint::{Endpoint, SessionHeaders};
+pub use http_sse::Channel;
 pub use reply::{Content, Reply};
 pub use stream::EventStream;

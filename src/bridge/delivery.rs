@@ -6,10 +6,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Bridge;
 use super::access::Manner;
+use super::http_sse::refuses_session;
 use super::inbound::{CANCELLED, Context, cancelled_id};
 use super::order::Place;
 use super::path::Path;
-use super::session::{Snapshot, means_lost};
+use super::session::Snapshot;
 use crate::era::Era;
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::{Kind, Message};
@@ -81,6 +82,7 @@ impl Bridge {
                 Err(failure) if opening && failure.kind == FailureKind::Unauthorized => {
                     // A session without it is of no use: a new one is made when there is a token.
                     self.session.failed(&failure);
+                    self.http_sse.close("the server refused the handshake");
                     self.end_session(&snapshot.headers).await;
                     return Err(failure);
                 }
@@ -91,8 +93,8 @@ impl Bridge {
             }
             let body = reply.read_beginning().await;
             let failure = reply.failure(&body);
-            let had_session = snapshot.headers.session.is_some();
-            if had_session && !renewed && means_lost(reply.status().as_u16(), &body, None) {
+            let status = reply.status().as_u16();
+            if !renewed && refuses_session(&snapshot.headers, status, &body, None) {
                 renewed = true;
                 self.recover(&snapshot).await?;
                 if !matters_in_a_new_session(message) {
@@ -101,7 +103,7 @@ impl Bridge {
             } else if let Some(wait) = failure.retry_after
                 && wait <= RETRY_AFTER_MAX
                 && !waited
-                && matches!(reply.status().as_u16(), 429 | 503)
+                && matches!(status, 429 | 503)
             {
                 waited = true;
                 if message.method() != Some(INITIALIZED) {

@@ -113,6 +113,7 @@ impl Bridge {
     /// As [`Bridge::end_current_session`], for a bridge without links.
     async fn end_own_session(&self) {
         self.listener.stop();
+        self.http_sse.end();
         let headers = self.session.snapshot().headers;
         self.end_session(&headers).await;
     }

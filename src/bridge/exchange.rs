@@ -9,11 +9,12 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Bridge;
 use super::detection::Asker;
+use super::http_sse::{cut_off, refuses_session};
 use super::inbound::{Context, Opening};
 use super::ledger::Ticket;
 use super::order::Place;
 use super::path::Path;
-use super::session::{Snapshot, means_lost};
+use super::session::Snapshot;
 use super::stateless::Stateless;
 use super::translation::Seen;
 use crate::error::{Failure, FailureKind};
@@ -100,13 +101,14 @@ impl Bridge {
         message: &Message,
         place: &Arc<Place>,
     ) -> Option<Failure> {
+        self.http_sse.close("the client began anew");
         if let Some(left) = self.session.begin(message) {
             self.listener.stop();
             let bridge = self.clone();
             tokio::spawn(async move { bridge.end_session(&left).await });
         }
         let deadline = Instant::now() + self.settings.initialize_deadline;
-        tokio::select! {
+        let failure = tokio::select! {
             failure = self.pursue(ticket, message, place) => failure,
             () = self.signing_in_since(deadline), if ticket.is_open() => {
                 self.answer_provisionally(ticket, message).await;
@@ -121,7 +123,11 @@ impl Bridge {
                     Failure::new(FailureKind::Timeout, text).at(&self.endpoint.shown())
                 })
             }
+        };
+        if failure.is_some() {
+            self.http_sse.close("initialize failed");
         }
+        failure
     }
 
     /// Sends a request, again where that is allowed, until it is answered or nothing is left.
@@ -169,7 +175,7 @@ impl Bridge {
                     }
                 }
             }
-            let snapshot = match self.session_for(initialize).await {
+            let snapshot = match self.session_for(initialize.then_some(ticket)).await {
                 Ok(snapshot) => snapshot,
                 Err(failure) => return Some(failure),
             };
@@ -207,6 +213,13 @@ impl Bridge {
                     place.again();
                     self.switch();
                 }
+                Outcome::Failed(failure) if initialize && self.may_speak_http_sse(&failure) => {
+                    place.again();
+                    let asking = self.manner(true).asking;
+                    if let Err(failure) = self.fall_back(failure, Some(ticket), asking).await {
+                        return Some(failure);
+                    }
+                }
                 Outcome::Later(_, failure)
                 | Outcome::Broken(failure)
                 | Outcome::OtherEra(failure)
@@ -232,10 +245,16 @@ impl Bridge {
     }
 
     /// The session to send a request in, made anew if it is lost; but not for ever, where that
-    /// takes a sign-in which nobody can see.
-    async fn session_for(self: &Arc<Self>, initialize: bool) -> Result<Snapshot, Failure> {
-        if initialize {
-            return Ok(self.session.current().await);
+    /// takes a sign-in which nobody can see. `initialize` begins one.
+    async fn session_for(
+        self: &Arc<Self>,
+        initialize: Option<&Ticket>,
+    ) -> Result<Snapshot, Failure> {
+        if let Some(ticket) = initialize {
+            let mut snapshot = self.session.current().await;
+            let asking = self.manner(true).asking;
+            snapshot.headers = self.opening_headers(Some(ticket), asking).await?;
+            return Ok(snapshot);
         }
         let ready = async {
             loop {
@@ -263,7 +282,7 @@ impl Bridge {
         renewed: bool,
     ) -> Outcome {
         let initialize = message.method() == Some("initialize");
-        let headers = if initialize { SessionHeaders::default() } else { snapshot.headers.clone() };
+        let headers = snapshot.headers.clone();
         let started = Instant::now();
         let on_sent = {
             let (place, ticket) = (place.clone(), ticket.clone());
@@ -275,6 +294,7 @@ impl Bridge {
         let reply = tokio::select! {
             reply = self.post_request(ticket, message, &headers, on_sent) => reply,
             () = lingered(ticket) => return Outcome::Done,
+            failure = cut_off(&headers, ticket) => return Outcome::Broken(failure),
         };
         place.acknowledged();
         let reply = match reply {
@@ -284,19 +304,23 @@ impl Bridge {
             }
             Err(failure) => return Outcome::Failed(failure),
         };
-        let session = if initialize { reply.session_id() } else { None };
+        let channel = headers.channel.clone();
+        let session = if initialize && channel.is_none() { reply.session_id() } else { None };
         let mut context = Context {
             generation: snapshot.generation + u64::from(initialize),
             opening: initialize.then(|| Opening { ticket, session: session.clone(), started }),
             ..Context::default()
         };
         let headers = if initialize {
-            SessionHeaders { session, ..SessionHeaders::default() }
+            SessionHeaders { session, channel: channel.clone(), ..SessionHeaders::default() }
         } else {
             headers
         };
         if !reply.status().is_success() {
             return self.refused(ticket, message, &headers, reply, renewed, &mut context).await;
+        }
+        if let Some(channel) = channel {
+            return self.await_answer(&channel, ticket, reply, &mut context).await;
         }
         if reply.status() == StatusCode::ACCEPTED && reply.content() != Content::Events {
             // What else is in such a response is politeness, unless it is the answer.
@@ -341,11 +365,12 @@ impl Bridge {
             }
             Content::Events | Content::Other => reply.read_beginning().await,
         };
-        if context.opening.is_some() && self.is_other_era(reply.status().as_u16(), &body) {
+        let status = reply.status().as_u16();
+        if context.opening.is_some() && self.is_other_era(status, &body) {
             return Outcome::OtherEra(reply.failure(&body));
         }
-        let had_session = headers.session.is_some() && context.opening.is_none();
-        let lost = had_session && means_lost(reply.status().as_u16(), &body, Some(message));
+        let lost =
+            context.opening.is_none() && refuses_session(headers, status, &body, Some(message));
         if lost && !renewed {
             return Outcome::SessionLost;
         }

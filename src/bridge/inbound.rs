@@ -5,6 +5,7 @@ use http::HeaderValue;
 use tokio::time::{Instant, timeout_at};
 
 use super::Bridge;
+use super::http_sse::Replays;
 use super::ledger::Ticket;
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::{Id, Invalid, Kind, Message, Source, batch, member, salvage};
@@ -24,6 +25,8 @@ pub struct Context<'a> {
     pub replayed: Option<&'a Id>,
     /// The answer to it, once there.
     pub replay_answer: Option<Message>,
+    /// The same where many are under way, on the stream of HTTP+SSE.
+    pub replays: Option<&'a Replays>,
     /// A `tools/list` of a modern server, whose tools are looked at.
     pub listed: Option<Listing<'a>>,
     /// What the last thing that was no message means for a request that gets no answer.
@@ -194,6 +197,9 @@ impl Bridge {
                     context.replay_answer = Some(message);
                     return Ok(());
                 }
+                if context.replays.is_some_and(|replays| replays.take(&message)) {
+                    return Ok(());
+                }
                 if let Some(opening) = &context.opening
                     && opening.ticket.is_for(id)
                     && opening.ticket.is_open()
@@ -265,6 +271,7 @@ impl Bridge {
         let snapshot = self.session.establish(response, session);
         self.verdict.confirm_legacy();
         self.paths.settle();
+        self.http_sse.established();
         if let Some(initialize) = self.session.initialize() {
             self.access.remember(&initialize, response, &self.redactor);
         }

@@ -122,6 +122,11 @@ impl Ticket {
         &self.0.method
     }
 
+    /// Whether `other` is the same request, not only one with the same id.
+    pub fn is(&self, other: &Ticket) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether `id` means this request.
     pub fn is_for(&self, id: &Id) -> bool {
         id.key() == self.0.key

@@ -65,6 +65,10 @@ impl Bridge {
     /// has answered the first GET.
     pub(super) fn listen(self: &Arc<Self>, snapshot: Snapshot) -> oneshot::Receiver<()> {
         let (opened, first_answer) = oneshot::channel();
+        if snapshot.headers.channel.is_some() {
+            // HTTP+SSE has one stream for everything, and it is open.
+            return first_answer;
+        }
         if *self.listener.live.borrow() == Some(snapshot.generation) {
             // The client said `initialized` twice. Dropping `opened` ends the wait.
             return first_answer;

@@ -51,13 +51,20 @@ impl Bridge {
                 Since::Nothing => {}
             }
             self.listener.stop();
+            self.give_up_stream();
             let started = Instant::now();
             let handshake = self.session.attempt();
-            match self.renew(&handshake).await {
+            let renewed = self.renew(&handshake).await;
+            if renewed.is_err() {
+                self.http_sse.close("no session was made on the event stream");
+            }
+            match renewed {
                 Ok(snapshot) => {
                     let took = started.elapsed().as_millis();
                     if handshake.provisional {
                         tracing::info!("connected to the server, {took} ms after the client");
+                    } else if snapshot.headers.channel.is_some() {
+                        self.http_sse.renewed(took);
                     } else {
                         tracing::warn!(
                             "the server had lost the session; a new one was made in {took} ms"
@@ -106,8 +113,7 @@ impl Bridge {
         if !matches!(self.path(asker).await?, Path::Legacy) {
             return Ok(self.session.is_elsewhere());
         }
-        let none = SessionHeaders::default();
-        let (answer, session) = match self.repeat(initialize, &none).await {
+        let (answer, session) = match self.repeat_initialize(initialize, STEP.asking).await {
             Err(failure) if self.may_be_modern_now(&failure) => {
                 self.switch();
                 let asker = Asker { message: initialize, ticket: None };
@@ -126,7 +132,9 @@ impl Bridge {
         }
         self.learn_session(session.as_ref());
         self.access.remember(initialize, &answer, &self.redactor);
-        Ok(self.session.establish(&answer, session))
+        let snapshot = self.session.establish(&answer, session);
+        self.http_sse.established();
+        Ok(snapshot)
     }
 
     /// Everything that the client had set up. What the new session does not accept is logged.
@@ -168,11 +176,15 @@ impl Bridge {
 
     /// Sends a request of the client a second time and returns its answer, which the client has
     /// had already, with the session id of the response.
-    async fn repeat(
+    pub(super) async fn repeat(
         &self,
         request: &Message,
         headers: &SessionHeaders,
     ) -> Result<(Message, Option<http::HeaderValue>), Failure> {
+        if let Some(channel) = &headers.channel {
+            let answer = self.repeat_over(channel, request, headers, STEP).await?;
+            return Ok((answer, None));
+        }
         let reply = self.post(request.bytes().clone(), headers, None, STEP).await?;
         let end = Instant::now() + RECOVERY_STEP_TIMEOUT;
         if !reply.status().is_success() {

@@ -5,16 +5,17 @@
 //! again, and if making a new one failed since, the failure is shared.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::HeaderValue;
 use tokio::sync::{RwLock, RwLockWriteGuard};
 
+use crate::era::revisions;
 use crate::error::Failure;
 use crate::jsonrpc::{Id, Message, member};
 use crate::limits::MAX_SUBSCRIPTIONS;
-use crate::transport::SessionHeaders;
+use crate::transport::{Channel, SessionHeaders};
 
 /// The session of one bridge with its server.
 #[derive(Debug, Default)]
@@ -33,6 +34,8 @@ struct State {
     /// Why the last attempt failed, until one succeeds.
     lost: Option<Failure>,
     headers: SessionHeaders,
+    /// The stream that the next session is established on, with HTTP+SSE.
+    channel: Option<Arc<Channel>>,
     handshake: Handshake,
 }
 
@@ -118,6 +121,7 @@ impl Session {
         state.handshake =
             Handshake { initialize: Some(initialize.clone()), ..Handshake::default() };
         state.lost = None;
+        state.channel = None;
         // Whoever is refused in the old session has nothing to make anew.
         state.generation += 1;
         let left = std::mem::take(&mut state.headers);
@@ -132,11 +136,14 @@ impl Session {
             let mut state = self.state();
             state.generation += 1;
             state.lost = None;
-            state.headers = SessionHeaders {
-                session,
-                version: version.and_then(|version| HeaderValue::try_from(version).ok()),
-                ..SessionHeaders::default()
-            };
+            let channel = state.channel.take();
+            // HTTP+SSE is older than the header; its servers want it only where they know of it.
+            let version = version.filter(|version| {
+                channel.is_none() || revisions::named(version).is_some_and(|r| r.version_header)
+            });
+            let version = version.and_then(|version| HeaderValue::try_from(version).ok());
+            state.headers =
+                SessionHeaders { session, version, channel, ..SessionHeaders::default() };
             state.handshake.list_changed = list_changed(response);
             state.handshake.provisional = false;
         }
@@ -199,6 +206,21 @@ impl Session {
         self.state().lost = Some(failure.clone());
     }
 
+    /// The next session will be one over this stream.
+    pub fn over(&self, channel: Arc<Channel>) {
+        self.state().channel = Some(channel);
+    }
+
+    /// Session `generation` is over, because its stream is. Tells whether it was the current one.
+    pub fn lose(&self, generation: u64, failure: &Failure) -> bool {
+        let mut state = self.state();
+        let current = state.generation == generation;
+        if current {
+            state.lost.get_or_insert_with(|| failure.clone());
+        }
+        current
+    }
+
     /// Remembers what of a message must be repeated in a new session.
     pub fn remember(&self, message: &Message) {
         let uri = || member::lookup_string(message.bytes(), &["params", "uri"]);
@@ -254,18 +276,22 @@ pub fn means_lost(status: u16, body: &[u8], request: Option<&Message>) -> bool {
         .unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(1024)]).into_owned())
         .to_ascii_lowercase();
     let about_session = LOST_TEXTS.iter().any(|text| said.contains(text));
-    let id = member::lookup(body, &["id"])
-        .and_then(|raw| Id::from_raw(Bytes::copy_from_slice(raw.as_bytes())));
-    let names_request = id.is_some_and(|id| {
-        request.and_then(Message::id).is_some_and(|request| request.key() == id.key())
-    });
-    if names_request {
+    if names_request(body, request) {
         let code = member::lookup(body, &["error", "code"]);
         return matches!(status, 400 | 404)
             && matches!(code, Some("-32000" | "-32001"))
             && about_session;
     }
     status == 404 || (status == 400 && about_session)
+}
+
+/// Whether a body has the id of `request`: then it is the answer to it.
+pub fn names_request(body: &[u8], request: Option<&Message>) -> bool {
+    let id = member::lookup(body, &["id"])
+        .and_then(|raw| Id::from_raw(Bytes::copy_from_slice(raw.as_bytes())));
+    id.is_some_and(|id| {
+        request.and_then(Message::id).is_some_and(|request| request.key() == id.key())
+    })
 }
 
 /// What servers say about a session that they do not know.

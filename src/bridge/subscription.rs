@@ -63,7 +63,7 @@ impl Bridge {
         loop {
             let opened = Instant::now();
             let connection = tokio::select! {
-                connection = self.connect(ticket, message, place, &mut subscription) => connection,
+                connection = self.connect_subscription(ticket, message, place, &mut subscription) => connection,
                 // Dropping the stream closes it, which is how a subscription is cancelled.
                 () = ticket.closed() => return Stateless::Done,
             };
@@ -94,7 +94,7 @@ impl Bridge {
         }
     }
 
-    async fn connect(
+    async fn connect_subscription(
         &self,
         ticket: &Ticket,
         message: &Message,

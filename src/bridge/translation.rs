@@ -127,7 +127,7 @@ impl Translation {
 
     /// Takes a message of the client.
     pub async fn take(self: &Arc<Self>, message: &Message) {
-        self.event(|adapter, actions| adapter.from_client(message, actions)).await;
+        self.event(|adapter, actions| adapter.take_from_client(message, actions)).await;
     }
 
     /// Whether the server has answered something.
@@ -248,7 +248,7 @@ impl Translation {
                     first
                 });
             }
-            self.event(|adapter, actions| adapter.from_server(link, &message, actions)).await;
+            self.event(|adapter, actions| adapter.take_from_server(link, &message, actions)).await;
         }
     }
 

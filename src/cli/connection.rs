@@ -4,6 +4,17 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+/// `--transport`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Transport {
+    /// Streamable HTTP, or HTTP+SSE where the server refuses that
+    Auto,
+    /// Streamable HTTP
+    Http,
+    /// The deprecated HTTP+SSE of 2024-11-05
+    Sse,
+}
+
 /// Arguments of every command that connects to a server.
 #[derive(Debug, Args)]
 pub struct ConnectionArgs {
@@ -15,6 +26,16 @@ pub struct ConnectionArgs {
     /// replaced by that environment variable
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", help_heading = "Connection")]
     pub header: Vec<String>,
+
+    /// How the server is spoken to
+    #[arg(
+        long,
+        value_enum,
+        value_name = "TRANSPORT",
+        default_value = "auto",
+        help_heading = "Connection"
+    )]
+    pub transport: Transport,
 
     /// Allow http:// to other machines: everything is readable on the way
     #[arg(long, help_heading = "Connection")]

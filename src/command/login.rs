@@ -10,6 +10,7 @@ use super::{CommandError, say};
 use crate::auth::challenge::Challenge;
 use crate::auth::settings::Mode;
 use crate::auth::{Asking, Credential, Progress, Refused};
+use crate::bridge::TransportChoice;
 use crate::cli::LoginArgs;
 use crate::config::Target;
 use crate::era::headers::{self, ToolHeaders};
@@ -17,7 +18,8 @@ use crate::era::{Era, legacy_client, revisions};
 use crate::error::{ExitCode, Failure, FailureKind};
 use crate::jsonrpc::{Message, Source, member};
 use crate::limits::{
-    DELETE_TIMEOUT, KEYRING_PATIENCE, KEYRING_TIMEOUT, MAX_MESSAGE_SIZE, RECOVERY_STEP_TIMEOUT,
+    DELETE_TIMEOUT, ENDPOINT_EVENT_TIMEOUT, KEYRING_PATIENCE, KEYRING_TIMEOUT, MAX_MESSAGE_SIZE,
+    RECOVERY_STEP_TIMEOUT,
 };
 use crate::logging::Log;
 use crate::transport::reply::Body;
@@ -134,27 +136,28 @@ impl Remote {
             },
         });
         let authorization = credential.map(Credential::header);
+        if self.transport == TransportChoice::Sse {
+            return self.open_stream(authorization).await;
+        }
         let none = SessionHeaders::default();
         let end = Instant::now() + RECOVERY_STEP_TIMEOUT;
         let post = self.endpoint.post(Bytes::from(request.to_string()), &none, authorization, None);
-        let reply = timeout_at(end, post).await.unwrap_or_else(|_| {
-            let text = format!(
-                "{} did not answer within {} s",
-                self.authorizer.host(),
-                RECOVERY_STEP_TIMEOUT.as_secs()
-            );
-            Err(Failure::new(FailureKind::Timeout, text).at(&self.endpoint.shown()))
-        })?;
+        let reply = timeout_at(end, post).await.unwrap_or_else(|_| Err(self.silence()))?;
         let status = reply.status();
         if let Some(refused) = self.authorizer.refused(status.as_u16(), reply.authenticate()) {
             return Ok(Seen::Refused(refused));
         }
         if !status.is_success() {
             let failure = reply.into_failure().await;
-            return match timeout_at(end, self.discover(authorization)).await {
-                Ok(Some(seen)) => Ok(seen),
-                _ => Err(failure),
-            };
+            if let Ok(Some(seen)) = timeout_at(end, self.discover(authorization)).await {
+                return Ok(seen);
+            }
+            if self.transport == TransportChoice::Http
+                || !matches!(status.as_u16(), 400 | 404 | 405)
+            {
+                return Err(failure);
+            }
+            return self.open_stream(authorization).await.map_err(|_| failure);
         }
         if let Some(session) = reply.session_id() {
             let version = timeout_at(end, negotiated(reply)).await.ok().flatten();
@@ -165,6 +168,28 @@ impl Remote {
             let _ = timeout(DELETE_TIMEOUT, delete).await;
         }
         Ok(Seen::In)
+    }
+
+    /// The same with a server that speaks HTTP+SSE: the session is over when its stream is dropped.
+    async fn open_stream(&self, authorization: Option<&HeaderValue>) -> Result<Seen, Failure> {
+        let none = SessionHeaders::default();
+        let get = self.endpoint.get(&none, b"", authorization);
+        let reply =
+            timeout(RECOVERY_STEP_TIMEOUT, get).await.unwrap_or_else(|_| Err(self.silence()))?;
+        let status = reply.status().as_u16();
+        if let Some(refused) = self.authorizer.refused(status, reply.authenticate()) {
+            return Ok(Seen::Refused(refused));
+        }
+        self.endpoint.channel(reply, ENDPOINT_EVENT_TIMEOUT).await.map(|_| Seen::In)
+    }
+
+    fn silence(&self) -> Failure {
+        let text = format!(
+            "{} did not answer within {} s",
+            self.authorizer.host(),
+            RECOVERY_STEP_TIMEOUT.as_secs()
+        );
+        Failure::new(FailureKind::Timeout, text).at(&self.endpoint.shown())
     }
 }
 

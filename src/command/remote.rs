@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::CommandError;
 use crate::auth::Authorizer;
+use crate::bridge::TransportChoice;
 use crate::cache::Cache;
 use crate::cli::LogArgs;
 use crate::config::Target;
@@ -16,6 +17,7 @@ use crate::transport::Endpoint;
 /// A server, ready to be spoken to.
 pub(super) struct Remote {
     pub endpoint: Endpoint,
+    pub transport: TransportChoice,
     pub authorizer: Arc<Authorizer>,
     pub store: Option<Store>,
     pub cache: Option<Cache>,
@@ -29,13 +31,13 @@ impl Remote {
         patience: Duration,
     ) -> Result<Remote, CommandError> {
         crate::http::client::install_crypto_provider();
-        let Target { url, headers, connection, sign_in, redactor } = target;
+        let Target { url, headers, connection, transport, sign_in, redactor } = target;
         let http = Http::new(&connection, &url, redactor.clone())?;
         let endpoint = Endpoint::new(http, url, headers, max_message, redactor.clone());
         let cache = sign_in.places.as_ref().map(|places| Cache::new(places.cache.clone()));
         let store = sign_in.places.map(|places| Store::new(places, sign_in.store, patience));
         let authorizer = Authorizer::new(sign_in.settings, &connection, store.clone(), redactor);
-        Ok(Remote { endpoint, authorizer: Arc::new(authorizer), store, cache })
+        Ok(Remote { endpoint, transport, authorizer: Arc::new(authorizer), store, cache })
     }
 }
 

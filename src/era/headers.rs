@@ -1,9 +1,9 @@
 //! The HTTP headers that mirror a modern request (2026-07-28, basic/transports/streamable-http,
 //! "Request Metadata").
 //!
-//! * [`tools`]: what is known of the server's tools, and which of them must not be shown.
-//! * [`schema`]: the annotations in one schema.
-//! * [`value`]: a value as a header.
+//! * `tools`: what is known of the server's tools, and which of them must not be shown.
+//! * `schema`: the annotations in one schema.
+//! * `value`: a value as a header.
 //!
 //! A header that cannot be made is left out: the server then says which one it misses, and the
 //! request as the client wrote it is never changed.

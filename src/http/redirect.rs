@@ -60,7 +60,7 @@ pub fn decide(
 }
 
 /// Same origin (RFC 6454), or the step from http to https on the same host and default ports.
-fn same_origin(from: &Url, to: &Url) -> bool {
+pub fn same_origin(from: &Url, to: &Url) -> bool {
     if !to.username().is_empty() || to.password().is_some() {
         return false;
     }

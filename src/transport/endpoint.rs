@@ -9,6 +9,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
 
+use super::http_sse::Channel;
 use super::reply::Reply;
 use super::spare::Spare;
 use crate::error::Failure;
@@ -36,18 +37,20 @@ pub struct SessionHeaders {
     /// What mirrors a modern request (2026-07-28, basic/transports/streamable-http, "Request
     /// Metadata").
     pub mirrored: HeaderMap,
+    /// The open stream, with HTTP+SSE: messages are POSTed to its address.
+    pub channel: Option<Arc<Channel>>,
 }
 
-/// A Streamable HTTP endpoint.
+/// A Streamable HTTP endpoint, or one of HTTP+SSE.
 #[derive(Debug)]
 pub struct Endpoint {
     http: Http,
-    url: Url,
+    pub(super) url: Url,
     custom: HeaderMap,
     accept_both: HeaderValue,
     accept_events: HeaderValue,
     max_message: usize,
-    redactor: Arc<Redactor>,
+    pub(super) redactor: Arc<Redactor>,
     spare: Spare,
 }
 
@@ -98,10 +101,12 @@ impl Endpoint {
         let mut headers = self.headers(session, authorization);
         headers.insert(ACCEPT, self.accept_both.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.send(Method::POST, headers, Some(message), on_sent).await
+        let url = session.channel.as_ref().map_or(&self.url, |channel| channel.address());
+        self.send(Method::POST, url, headers, Some(message), on_sent).await
     }
 
-    /// Opens an event stream: the standalone one, or with the cursor of a broken one, that.
+    /// Opens an event stream: the standalone one, with the cursor of a broken one that, or the one of
+    /// HTTP+SSE.
     ///
     /// # Errors
     /// If no response came; every status is the caller's.
@@ -121,7 +126,7 @@ impl Endpoint {
         {
             headers.insert(LAST_EVENT_ID, cursor);
         }
-        self.send(Method::GET, headers, None, None).await
+        self.send(Method::GET, &self.url, headers, None, None).await
     }
 
     /// Ends the session.
@@ -135,7 +140,7 @@ impl Endpoint {
     ) -> Result<Reply, Failure> {
         let mut headers = self.headers(session, authorization);
         headers.insert(ACCEPT, self.accept_both.clone());
-        self.send(Method::DELETE, headers, None, None).await
+        self.send(Method::DELETE, &self.url, headers, None, None).await
     }
 
     /// The server's address, as it may be shown.
@@ -163,11 +168,12 @@ impl Endpoint {
     async fn send(
         &self,
         method: Method,
+        url: &Url,
         headers: HeaderMap,
         body: Option<Bytes>,
         on_sent: Option<OnSent>,
     ) -> Result<Reply, Failure> {
-        let request = Request { method, url: &self.url, headers, body, on_sent };
+        let request = Request { method, url, headers, body, on_sent };
         let response = self.http.send(request).await?;
         Ok(Reply::new(response, self.max_message, self.redactor.clone(), self.spare.clone()))
     }

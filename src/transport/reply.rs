@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::{Instant, timeout_at};
+use url::Url;
 
 use super::endpoint::{SESSION_ID, valid_session_id};
 use super::spare::Spare;
@@ -63,6 +64,11 @@ impl Reply {
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.response.status()
+    }
+
+    /// The address that answered.
+    pub fn url(&self) -> &Url {
+        self.response.url()
     }
 
     /// The address that answered, as it may be shown.

@@ -15,6 +15,11 @@ mod faults;
 mod handshake;
 mod hostile;
 mod http;
+mod http_sse;
+mod http_sse_fallback;
+mod http_sse_lost;
+#[cfg(unix)]
+mod http_sse_sign_in;
 #[cfg(target_os = "linux")]
 mod keyring;
 mod listen;

@@ -19,7 +19,7 @@ pub struct Line {
 }
 
 /// The code that belongs to each `data.kind` of the bridge's own errors.
-const CODES: [(&str, i64); 16] = [
+const CODES: [(&str, i64); 17] = [
     ("dns", -31001),
     ("connect", -31002),
     ("tls", -31003),
@@ -32,6 +32,7 @@ const CODES: [(&str, i64); 16] = [
     ("stream_lost", -31021),
     ("resume_failed", -31022),
     ("session_lost", -31023),
+    ("no_input", -31024),
     ("too_large", -31030),
     ("overloaded", -31031),
     ("shutting_down", -31040),

@@ -223,6 +223,10 @@ impl State {
             }
             return;
         }
+        if request.http == Method::GET && self.started == 0 {
+            // `initialize` was refused: maybe it is a server of HTTP+SSE.
+            return;
+        }
         if version != Some(self.settings.revision) {
             breach(format!("MCP-Protocol-Version is {version:?}"));
         }

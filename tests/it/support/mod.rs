@@ -5,6 +5,7 @@
 //! * [`server`]: [`Server`], a scripted HTTP server on a real socket that records what it receives.
 //! * [`reply`]: [`Reply`], how a request is answered, byte by byte if need be.
 //! * [`mcp`]: the well-behaved MCP server that answers whatever a test leaves unscripted.
+//! * [`http_sse`]: [`HttpSse`], a server of the transport of 2024-11-05.
 //! * [`modern`]: the same for a stateless server.
 //! * [`record`]: messages for a check against the official schemas.
 //! * [`oauth`]: [`Realm`], a protected server, its authorization server and a person with a browser.
@@ -13,6 +14,7 @@
 
 pub mod bridge;
 pub mod browser;
+pub mod http_sse;
 pub mod line;
 pub mod mcp;
 pub mod modern;
@@ -27,6 +29,7 @@ use std::time::Duration;
 
 pub use bridge::Bridge;
 pub use browser::Page;
+pub use http_sse::HttpSse;
 pub use line::Line;
 pub use modern::MODERN;
 pub use oauth::Realm;

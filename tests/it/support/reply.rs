@@ -79,7 +79,16 @@ pub struct Feed {
 impl Feed {
     /// A body with nothing in it yet.
     pub fn new() -> Feed {
-        let (sender, receiver) = mpsc::channel(1);
+        Feed::with_room(1)
+    }
+
+    /// The same with room for many chunks, so that a server may write while it answers.
+    pub fn roomy() -> Feed {
+        Feed::with_room(1024)
+    }
+
+    fn with_room(chunks: usize) -> Feed {
+        let (sender, receiver) = mpsc::channel(chunks);
         Feed {
             sender: Arc::new(Mutex::new(Some(sender))),
             receiver: Arc::new(Mutex::new(Some(receiver))),
@@ -90,6 +99,12 @@ impl Feed {
     pub fn send(&self, bytes: impl Into<Bytes>) -> bool {
         let sender = self.sender.lock().unwrap().clone().expect("the feed has not ended");
         sender.blocking_send(Ok(bytes.into())).is_ok()
+    }
+
+    /// Sends bytes without waiting. `false` if the peer is gone or the feed has ended.
+    pub fn push(&self, bytes: impl Into<Bytes>) -> bool {
+        let sender = self.sender.lock().unwrap().clone();
+        sender.is_some_and(|sender| sender.try_send(Ok(bytes.into())).is_ok())
     }
 
     /// Ends the body properly.

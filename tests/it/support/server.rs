@@ -211,6 +211,12 @@ impl Server {
         self.shared.rules.lock().unwrap().push((kind.to_owned(), Arc::new(rule)));
     }
 
+    /// Answers every request that nothing else answers, before the well-behaved server.
+    pub fn otherwise(&self, rule: impl Fn(&Request) -> Reply + Send + Sync + 'static) {
+        let rule: Rule = Arc::new(move |request| Some(rule(request)));
+        self.shared.rules.lock().unwrap().insert(0, ("*".to_owned(), rule));
+    }
+
     /// Waits until `count` requests of this kind (`*` is any but `server/discover`) have arrived, and gives all of them.
     #[track_caller]
     pub fn wait(&self, kind: &str, count: usize) -> Vec<Arc<Request>> {
