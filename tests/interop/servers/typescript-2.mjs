@@ -4,28 +4,11 @@
 // `listening <port>` and serves `/mcp` until it is killed. All modes serve 2026-07-28; `modern` refuses
 // older clients, `dual` serves them without sessions, `sessions` with them. With `--mode stdio` it serves
 // both eras on its standard streams instead.
-import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import {
-  McpServer,
-  completable,
-  createMcpHandler,
-  fromJsonSchema,
-  inputRequired,
-  inputResponse,
-  isLegacyRequest,
-} from '@modelcontextprotocol/server';
+import { McpServer, completable, fromJsonSchema, inputRequired, inputResponse } from '@modelcontextprotocol/server';
 import { serveStdio } from '@modelcontextprotocol/server/stdio';
-import { NodeStreamableHTTPServerTransport, toNodeHandler, toWebRequest } from '@modelcontextprotocol/node';
-import { counter, gate, gates, listen, option, release, sleep, text } from './common.mjs';
-
-const mode = option('mode', 'modern');
-
-/** The servers of legacy sessions, with the resources that each client subscribed to. */
-const subscribed = new Map();
-
-/** Set below: tells the open `subscriptions/listen` streams. */
-let notify;
+import { counter, gate, gates, option, release, sleep, text } from './common.mjs';
+import { resourceUpdated, serve, toolsChanged, watches } from './dual.mjs';
 
 function build({ era }) {
   const server = new McpServer(
@@ -78,16 +61,12 @@ function build({ era }) {
     return text(`paced: ${name}`);
   });
   tool('announce', {}, async () => {
-    notify?.toolsChanged();
-    for (const other of subscribed.keys()) await other.server.sendToolListChanged();
+    await toolsChanged();
     return text('announced');
   });
   tool('touch', {}, async () => {
     counter.value += 1;
-    notify?.resourceUpdated(counter.uri);
-    for (const [other, uris] of subscribed) {
-      if (uris.has(counter.uri)) await other.server.sendResourceUpdated({ uri: counter.uri });
-    }
+    await resourceUpdated(counter.uri);
     return text(String(counter.value));
   });
   tool('log', { level: z.string(), data: z.string() }, async ({ level, data }, context) => {
@@ -177,80 +156,10 @@ function build({ era }) {
     },
     ({ name }) => ({ messages: [{ role: 'user', content: { type: 'text', text: `Hello, ${name}!` } }] }),
   );
-  if (era === 'legacy') {
-    server.server.setRequestHandler('resources/subscribe', async ({ params }) => {
-      subscribed.get(server)?.add(params.uri);
-      return {};
-    });
-    server.server.setRequestHandler('resources/unsubscribe', async ({ params }) => {
-      subscribed.get(server)?.delete(params.uri);
-      return {};
-    });
-  }
+  if (era === 'legacy') watches(server);
   return server;
 }
 
-const transports = new Map();
-
-/** Serves clients of earlier revisions with sessions. */
-async function serveSessions(request, response, body) {
-  const sessionId = request.headers['mcp-session-id'];
-  let transport = sessionId === undefined ? undefined : transports.get(sessionId);
-  if (sessionId !== undefined && transport === undefined) {
-    response.writeHead(404, { 'Content-Type': 'application/json' });
-    response.end(JSON.stringify({ jsonrpc: '2.0', error: { code: -32001, message: 'Session not found' }, id: null }));
-    return;
-  }
-  if (transport === undefined) {
-    const server = build({ era: 'legacy' });
-    transport = new NodeStreamableHTTPServerTransport({
-      sessionIdGenerator: () => randomUUID(),
-      onsessioninitialized: (id) => {
-        transports.set(id, transport);
-        subscribed.set(server, new Set());
-      },
-      onsessionclosed: (id) => {
-        transports.delete(id);
-        subscribed.delete(server);
-      },
-    });
-    await server.connect(transport);
-  }
-  await transport.handleRequest(request, response, body);
-}
-
-if (mode === 'stdio') {
-  serveStdio(build);
-} else {
-  const handler = createMcpHandler(build, { legacy: mode === 'dual' ? 'stateless' : 'reject' });
-  notify = handler.notify;
-  const serve = toNodeHandler(handler);
-  listen(
-    async (request, response) => {
-      if (new URL(request.url, 'http://localhost').pathname !== '/mcp') {
-        response.writeHead(404).end();
-        return;
-      }
-      if (mode !== 'sessions') {
-        await serve(request, response);
-        return;
-      }
-      const chunks = [];
-      for await (const chunk of request) chunks.push(chunk);
-      let body;
-      try {
-        body = chunks.length === 0 ? undefined : JSON.parse(Buffer.concat(chunks).toString());
-      } catch {
-        response.writeHead(400).end();
-        return;
-      }
-      if (await isLegacyRequest(await toWebRequest(request, body), body)) await serveSessions(request, response, body);
-      else await serve(request, response, body);
-    },
-    () => ({
-      sessions: transports.size,
-      subscriptions: handler.bus.listenerCount,
-      watched: [...subscribed.values()].flatMap((uris) => [...uris]),
-    }),
-  );
-}
+const mode = option('mode', 'modern');
+if (mode === 'stdio') serveStdio(build);
+else serve(build, mode);
