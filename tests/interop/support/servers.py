@@ -202,6 +202,14 @@ class Server:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
+    def stop(self) -> None:
+        """Ends the server and what it has started."""
+        self.process.terminate()
+        try:
+            self.process.wait(DEADLINE)
+        finally:
+            self.kill()
+
     def restart(self) -> None:
         """Kills the server and starts it again on the same port: all sessions are lost."""
         self.kill()
