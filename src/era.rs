@@ -94,11 +94,11 @@ pub enum Action {
 pub trait Adapter: Send {
     /// A message from the client. Requests are unanswered and their ids unique among the
     /// unanswered ones.
-    fn from_client(&mut self, message: &Message, actions: &mut Vec<Action>);
+    fn take_from_client(&mut self, message: &Message, actions: &mut Vec<Action>);
 
     /// A message that came over a link: a response to a request that was given to it (its id as it
     /// was given), a notification, or a request of a legacy server.
-    fn from_server(&mut self, link: Link, message: &Message, actions: &mut Vec<Action>);
+    fn take_from_server(&mut self, link: Link, message: &Message, actions: &mut Vec<Action>);
 
     /// The time of a [`Action::Wake`] has come. Tokens that no longer mean anything are ignored.
     fn wake(&mut self, token: u64, actions: &mut Vec<Action>);

@@ -180,7 +180,7 @@ impl LegacyClient {
 }
 
 impl Adapter for LegacyClient {
-    fn from_client(&mut self, message: &Message, actions: &mut Vec<Action>) {
+    fn take_from_client(&mut self, message: &Message, actions: &mut Vec<Action>) {
         match message.kind() {
             Kind::Request { id, method } => self.request(message, id, method, actions),
             Kind::Notification { method } => self.notification(message, method, actions),
@@ -191,7 +191,7 @@ impl Adapter for LegacyClient {
         }
     }
 
-    fn from_server(&mut self, _: Link, message: &Message, actions: &mut Vec<Action>) {
+    fn take_from_server(&mut self, _: Link, message: &Message, actions: &mut Vec<Action>) {
         let (calls, subscriptions, mut turn) = self.turn(actions);
         match message.kind() {
             Kind::Response { id, .. } => {
@@ -238,11 +238,11 @@ impl Adapter for LegacyClient {
 }
 
 impl Turn<'_> {
-    fn to_client(&mut self, message: Bytes) {
+    fn for_client(&mut self, message: Bytes) {
         self.actions.push(Action::ToClient(message));
     }
 
-    fn to_server(&mut self, message: Bytes) {
+    fn for_server(&mut self, message: Bytes) {
         self.actions.push(Action::ToServer(LINK, message));
     }
 

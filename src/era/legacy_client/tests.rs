@@ -65,13 +65,13 @@ impl Bench {
 
     fn client(&mut self, text: &str) -> Vec<String> {
         let mut actions = Vec::new();
-        self.adapter.from_client(&message(text, Source::Client), &mut actions);
+        self.adapter.take_from_client(&message(text, Source::Client), &mut actions);
         self.lines(actions)
     }
 
     fn server(&mut self, text: &str) -> Vec<String> {
         let mut actions = Vec::new();
-        self.adapter.from_server(LINK, &message(text, Source::Server), &mut actions);
+        self.adapter.take_from_server(LINK, &message(text, Source::Server), &mut actions);
         self.lines(actions)
     }
 

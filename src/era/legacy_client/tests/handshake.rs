@@ -112,7 +112,7 @@ fn a_client_without_a_handshake_is_served() {
         if text(listen).contains("subscriptions/listen")));
     actions.clear();
     let list = message(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#, Source::Client);
-    adapter.from_client(&list, &mut actions);
+    adapter.take_from_client(&list, &mut actions);
     let [Action::ToServer(LINK, request)] = &actions[..] else { panic!("{actions:?}") };
     assert_eq!(member::lookup(request, &["params", "_meta", CLIENT_CAPABILITIES]), Some("{}"));
 }

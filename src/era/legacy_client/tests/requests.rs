@@ -28,7 +28,7 @@ fn requests_carry_who_asks() {
     ] {
         let meta = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"C","version":"1.0"},"io.modelcontextprotocol/clientCapabilities":{"roots":{"listChanged":true}}"#;
         actions.clear();
-        bench.adapter.from_client(&message(sent, Source::Client), &mut actions);
+        bench.adapter.take_from_client(&message(sent, Source::Client), &mut actions);
         let [Action::ToServer(LINK, bytes)] = &actions[..] else { panic!("{actions:?}") };
         assert_eq!(text(bytes), expected.replace("META", meta));
     }

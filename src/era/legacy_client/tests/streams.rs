@@ -108,7 +108,7 @@ fn no_stream_for_nothing() {
     let only = r#""resourceSubscriptions":["a:\u0031"]"#;
     let mut actions = Vec::new();
     let subscribe = request(1, "subscribe", r"a:\u0031");
-    bench.adapter.from_client(&message(&subscribe, Source::Client), &mut actions);
+    bench.adapter.take_from_client(&message(&subscribe, Source::Client), &mut actions);
     let [Action::ToServer(_, bytes), Action::Wake(..)] = &actions[..] else {
         panic!("{actions:?}")
     };
