@@ -62,11 +62,11 @@ impl Verdict {
             return Some(era);
         }
         let mut state = self.state();
-        if !std::mem::replace(&mut state.looked, true) {
-            if let Some((era, sse)) = self.read() {
-                (state.era, state.sse) = (Some(era), sse);
-                (state.remembered, state.kept) = (true, true);
-            }
+        if !std::mem::replace(&mut state.looked, true)
+            && let Some((era, sse)) = self.read()
+        {
+            (state.era, state.sse) = (Some(era), sse);
+            (state.remembered, state.kept) = (true, true);
         }
         state.era
     }

@@ -106,11 +106,8 @@ fn a_subscription_with_a_stateless_server() {
     server.stateless().stream(4);
     let exit = bridge.finish();
     exit.code(0);
-    let answered: Vec<_> = exit
-        .rest
-        .iter()
-        .filter_map(|line| line.method.is_none().then(|| line.id.clone()))
-        .collect();
+    let answered: Vec<_> =
+        exit.rest.iter().filter(|line| line.method.is_none()).map(|line| line.id.clone()).collect();
     assert_eq!(answered, [Some("6".to_owned())]);
 }
 
