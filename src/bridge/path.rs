@@ -111,9 +111,12 @@ impl Paths {
         known
     }
 
-    /// The way has to be found out anew.
+    /// The way has to be found out anew. That of a link stays.
     pub fn forget(&self) {
         let mut state = self.state();
+        if state.fixed {
+            return;
+        }
         state.path = None;
         state.tentative = false;
     }
