@@ -272,6 +272,8 @@ fn list_changes_and_resource_updates() {
         r#"{"jsonrpc":"2.0","id":2,"method":"resources/unsubscribe","params":{"uri":"a:/1"}}"#,
     );
     bridge.answer(2).result();
+    // Whatever the old stream still brings is nobody's any more.
+    second.notify("notifications/resources/updated", r#""uri":"a:/1","#);
     assert!(server.stateless().stream(3).filter.get("resourceSubscriptions").is_none());
     bridge.finish().clean();
     server.stateless().only_open(0);

@@ -112,6 +112,18 @@ fn a_subscription_with_a_stateless_server() {
 }
 
 #[test]
+fn a_subscription_that_is_cancelled_at_the_very_end_is_not_answered() {
+    for server in [Server::modern(), legacy_server()] {
+        let bridge = start(&server);
+        let filter = r#""notifications":{"toolsListChanged":true},"#;
+        bridge.send(request(1, "subscriptions/listen", filter, "{}"));
+        bridge.incoming("notifications/subscriptions/acknowledged");
+        cancel(&bridge, 1);
+        bridge.finish().clean();
+    }
+}
+
+#[test]
 fn a_subscription_that_is_refused() {
     let server = Server::modern();
     server.once(

@@ -312,6 +312,10 @@ impl Subscriptions {
 
     /// Passes a notification of a change on, or holds it while two streams may bring it.
     fn deliver(&mut self, change: Change, notification: Bytes, turn: &mut Turn<'_>) {
+        if !self.is_wanted(&change) {
+            // The stream that it came on is older than the client's last word.
+            return;
+        }
         let replacing = self.pending.as_ref().filter(|_| self.current.is_some());
         let overlap = replacing.map(|pending| pending.generation);
         let Some(generation) = overlap.or(self.overlaps.last().copied()) else {
@@ -368,6 +372,18 @@ impl Subscriptions {
 
     fn wants(&self, uri: &str) -> bool {
         self.wanted.resources.contains_key(uri)
+    }
+
+    /// Whether the client has subscribed to this, or to something that it is a part of (2025-11-25,
+    /// server/resources, "Subscriptions").
+    fn is_wanted(&self, change: &Change) -> bool {
+        match change {
+            Change::List(_) => true,
+            Change::Resource(uri) => {
+                let mut wanted = self.wanted.resources.keys();
+                self.wants(uri) || wanted.any(|wanted| uri.starts_with(wanted.as_str()))
+            }
+        }
     }
 
     fn time(&mut self, time: Duration, timer: Timer, turn: &mut Turn<'_>) {
