@@ -4,7 +4,7 @@
 //! * [`router`]: what happens to a line from stdin.
 //! * [`order`]: which message may leave when (pure but for the waiting).
 //! * [`ledger`]: every request is answered exactly once.
-//! * [`exchange`]: the life of one request: sending, resuming, repeating.
+//! * [`exchange`]: the life of one request: sending, repeating; [`attempt`]: sending it once.
 //! * [`follow`]: the event stream of one request, and resuming it.
 //! * [`delivery`]: the life of one notification or response of the client.
 //! * [`inbound`]: what happens to a message from the server.
@@ -22,6 +22,7 @@
 //!   stays open.
 
 pub mod access;
+pub mod attempt;
 pub mod delivery;
 pub mod detection;
 pub mod drain;

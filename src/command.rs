@@ -23,7 +23,7 @@ use crate::cli::{AuthCommand, BridgeArgs, Cli, Command};
 use crate::config::{Config, ConfigError, Env, Places};
 use crate::error::ExitCode;
 use crate::http::SetupError;
-use crate::limits::KEYRING_TIMEOUT;
+use crate::limits::{FLUSH_TIMEOUT, KEYRING_TIMEOUT};
 use crate::logging::Log;
 use crate::platform;
 use crate::store::{Choice, Store, StoreError};
@@ -60,11 +60,39 @@ pub enum CommandError {
     Demo(#[from] crate::demo::DemoError),
 }
 
+/// Does what was typed, from the runtime to the end of the log. What goes wrong is said on stderr.
+///
+/// Everything asynchronous is behind this, in this crate: a crate that only polls a future gets a
+/// copy of all the code in it.
+#[inline(never)]
+pub fn enter(cli: Cli) -> ExitCode {
+    let mut log = None;
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(CommandError::from)
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(run(cli, &mut log));
+            // A name look-up may be under way on a thread that cannot be stopped.
+            runtime.shutdown_background();
+            outcome
+        });
+    let code = outcome.unwrap_or_else(|error| {
+        // There is nobody to tell that this cannot be printed.
+        let _ = writeln!(io::stderr(), "mcp-tether: {error}");
+        ExitCode::Usage
+    });
+    if let Some(log) = log {
+        log.end(FLUSH_TIMEOUT);
+    }
+    code
+}
+
 /// Does what was typed. The log, once started, is put into `log`, for the caller to end.
 ///
 /// # Errors
 /// Everything that keeps the command from starting; what happens later is its own to report.
-pub async fn run(cli: Cli, log: &mut Option<Log>) -> Result<ExitCode, CommandError> {
+async fn run(cli: Cli, log: &mut Option<Log>) -> Result<ExitCode, CommandError> {
     let env = |name: &str| std::env::var(name).ok();
     match cli.command {
         #[cfg(feature = "demo")]

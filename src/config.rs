@@ -103,6 +103,8 @@ impl Config {
                 resume_timeout: duration("--resume-timeout", &args.resume_timeout)?,
                 initialize_deadline: duration("--initialize-deadline", &args.initialize_deadline)?,
                 protocol: match args.connection.protocol {
+                    // Only legacy servers have it.
+                    _ if target.transport == TransportChoice::Sse => Protocol::Only(Era::Legacy),
                     ProtocolArg::Auto => Protocol::Auto,
                     ProtocolArg::Legacy => Protocol::Only(Era::Legacy),
                     ProtocolArg::Modern => Protocol::Only(Era::Modern),

@@ -27,14 +27,16 @@ impl Bridge {
     pub(super) async fn deliver(self: &Arc<Self>, message: Message, place: Place) {
         // Its turn has come, or it has waited long enough.
         let _ = timeout(TURN_TIMEOUT, place.turn()).await;
-        if let Err(failure) = self.try_deliver(&message, &place).await {
-            let name = self.redactor.clean(message.method().unwrap_or("a response"), 60);
-            tracing::warn!("{name} was not delivered: {failure}");
-        }
+        // Before the server hears of it: some servers answer a cancelled request, and the client
+        // expects nothing any more.
         if message.method() == Some(CANCELLED)
             && let Some(id) = cancelled_id(&message)
         {
             self.ledger.cancel(&id);
+        }
+        if let Err(failure) = self.try_deliver(&message, &place).await {
+            let name = self.redactor.clean(message.method().unwrap_or("a response"), 60);
+            tracing::warn!("{name} was not delivered: {failure}");
         }
     }
 

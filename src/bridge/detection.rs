@@ -71,7 +71,9 @@ impl Bridge {
     }
 
     async fn find_out(self: &Arc<Self>, asker: Asker<'_>) -> Result<Path, Failure> {
-        let path = match (self.paths.client(), self.verdict.known()) {
+        let known = self.verdict.known();
+        self.presume_transport();
+        let path = match (self.paths.client(), known) {
             (Era::Legacy, Some(Era::Legacy)) => Path::Legacy,
             (Era::Modern, Some(Era::Modern)) => Path::Modern,
             (Era::Modern, Some(Era::Legacy)) => self.in_front_of_legacy(),
@@ -81,6 +83,13 @@ impl Bridge {
         };
         self.paths.found(path.clone(), false);
         Ok(path)
+    }
+
+    /// The transport of the last time is tried first.
+    pub(super) fn presume_transport(&self) {
+        if self.verdict.is_sse() {
+            self.http_sse.presume();
+        }
     }
 
     async fn ask(self: &Arc<Self>, client: Era, asker: Asker<'_>) -> Result<Path, Failure> {
@@ -118,7 +127,10 @@ impl Bridge {
                     };
                     (path, false)
                 }
-                Finding::Refused { retry: Some(other), .. } if !own && !again => {
+                // The client's own question is asked again only as it is.
+                Finding::Refused { retry: Some(other), .. }
+                    if !again && (!own || wants(asker.message, other)) =>
+                {
                     (version, again) = (other, true);
                     continue;
                 }
@@ -347,6 +359,12 @@ fn says_nothing(failure: &Failure) -> bool {
         FailureKind::Timeout => !failure.unsent,
         kind => kind == FailureKind::StreamLost,
     }
+}
+
+/// Whether a question of the client is in this revision.
+fn wants(question: &Message, revision: &Revision) -> bool {
+    let version = member::lookup_string(question.bytes(), &["params", "_meta", PROTOCOL_VERSION]);
+    version.as_deref() == Some(revision.name)
 }
 
 fn is_discovered(body: &[u8]) -> bool {

@@ -69,9 +69,10 @@ async fn finish(
     while let Ok(line) = lines.try_recv() {
         turned_away.extend(requests_in(line.value));
     }
-    bridge.end_subscriptions().await;
     let in_flight = async {
+        // What the client took back at the end is not answered.
         bridge.delivered().await;
+        bridge.end_subscriptions().await;
         bridge.ledger.empty().await;
         for link in bridge.links() {
             link.delivered().await;

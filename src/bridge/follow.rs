@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::Bridge;
 use super::access::Manner;
-use super::exchange::{Outcome, lingered};
+use super::attempt::{Outcome, lingered};
 use super::inbound::Context;
 use super::ledger::Ticket;
 use crate::error::{Failure, FailureKind};

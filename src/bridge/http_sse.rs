@@ -14,7 +14,7 @@ use tokio::time::{Instant as Deadline, sleep, sleep_until};
 
 use super::Bridge;
 use super::access::Manner;
-use super::exchange::{Outcome, lingered};
+use super::attempt::{Outcome, lingered};
 use super::inbound::Context;
 use super::ledger::Ticket;
 use super::session::{means_lost, names_request};

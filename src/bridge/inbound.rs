@@ -269,9 +269,9 @@ impl Bridge {
         let session = opening.session.clone();
         self.learn_session(session.as_ref());
         let snapshot = self.session.establish(response, session);
-        self.verdict.confirm_legacy();
         self.paths.settle();
         self.http_sse.established();
+        self.verdict.confirm_legacy(self.is_http_sse());
         if let Some(initialize) = self.session.initialize() {
             self.access.remember(&initialize, response, &self.redactor);
         }

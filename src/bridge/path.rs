@@ -64,17 +64,19 @@ impl Paths {
     }
 
     /// Takes note of the era that the first message of the client shows. A client that falls back
-    /// to `initialize` is a legacy one from then on, and its way another one.
-    pub fn see_client(&self, message: &Message) {
+    /// to `initialize` is a legacy one from then on, and its way another one; gives the one that it
+    /// leaves.
+    pub fn see_client(&self, message: &Message) -> Option<Path> {
         let mut state = self.state();
         match state.client {
             None => state.client = Some(Era::of_client(message)),
             Some(Era::Modern) if !state.fixed && message.method() == Some("initialize") => {
                 state.client = Some(Era::Legacy);
-                state.path = None;
+                return state.path.take();
             }
             Some(_) => {}
         }
+        None
     }
 
     /// Whether nothing changes the way, because it is a link's.
@@ -109,9 +111,12 @@ impl Paths {
         known
     }
 
-    /// The way has to be found out anew.
+    /// The way has to be found out anew. That of a link stays.
     pub fn forget(&self) {
         let mut state = self.state();
+        if state.fixed {
+            return;
+        }
         state.path = None;
         state.tentative = false;
     }

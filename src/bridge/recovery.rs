@@ -134,6 +134,7 @@ impl Bridge {
         self.access.remember(initialize, &answer, &self.redactor);
         let snapshot = self.session.establish(&answer, session);
         self.http_sse.established();
+        self.verdict.confirm_legacy(self.is_http_sse());
         Ok(snapshot)
     }
 

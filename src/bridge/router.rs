@@ -11,6 +11,7 @@ use super::Bridge;
 use super::inbound::{CANCELLED, cancelled_id};
 use super::ledger::Refused;
 use super::order;
+use super::path::Path;
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::{
     INVALID_REQUEST, Id, Invalid, Kind, Message, PARSE_ERROR, Source, batch, member, salvage,
@@ -119,7 +120,10 @@ impl Bridge {
             Err(invalid) => return self.reject(&text, invalid).await,
         };
         tracing::trace!("from the client: {}", self.described(&message));
-        self.paths.see_client(&message);
+        if let Some(Path::Translated(left)) = self.paths.see_client(&message) {
+            left.alarm().raise();
+            tokio::spawn(async move { left.close().await });
+        }
         match message.kind() {
             Kind::Request { .. } => self.take_request(message).await,
             Kind::Notification { .. } => {

@@ -11,7 +11,8 @@ use http::{HeaderMap, StatusCode};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Bridge;
-use super::exchange::{Outcome, is_read_only, soon};
+use super::attempt::{Outcome, soon};
+use super::exchange::is_read_only;
 use super::follow::lost;
 use super::inbound::{Context, Listing};
 use super::ledger::Ticket;

@@ -222,6 +222,7 @@ impl Translation {
         }
         let (outbox, inbox) = Outbox::channel();
         let bridge = client.linked(self.server, outbox, self.alarm());
+        bridge.presume_transport();
         links.insert(link, bridge.clone());
         tokio::spawn(self.clone().read(link, inbox));
         bridge

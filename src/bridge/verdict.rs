@@ -37,6 +37,8 @@ pub struct Verdict {
 #[derive(Default)]
 struct State {
     era: Option<Era>,
+    /// A legacy server is spoken to by HTTP+SSE.
+    sse: bool,
     /// It was not asked by this process.
     remembered: bool,
     looked: bool,
@@ -60,9 +62,11 @@ impl Verdict {
             return Some(era);
         }
         let mut state = self.state();
-        if !std::mem::replace(&mut state.looked, true) {
-            state.era = self.read();
-            (state.remembered, state.kept) = (state.era.is_some(), state.era.is_some());
+        if !std::mem::replace(&mut state.looked, true)
+            && let Some((era, sse)) = self.read()
+        {
+            (state.era, state.sse) = (Some(era), sse);
+            (state.remembered, state.kept) = (true, true);
         }
         state.era
     }
@@ -70,6 +74,11 @@ impl Verdict {
     /// Whether the era is known only from an earlier start.
     pub fn is_remembered(&self) -> bool {
         self.state().remembered
+    }
+
+    /// Whether the server was spoken to by HTTP+SSE the last time.
+    pub fn is_sse(&self) -> bool {
+        self.state().sse
     }
 
     /// The server has shown its era. A modern one is kept at once; a legacy one when it has answered
@@ -81,22 +90,23 @@ impl Verdict {
                 state.remembered = false;
                 return;
             }
-            (state.era, state.remembered, state.looked, state.kept) =
-                (Some(era), false, true, false);
+            *state = State { era: Some(era), looked: true, ..State::default() };
         }
         if era == Era::Modern {
-            self.keep(era, MODERN_KEPT);
+            self.keep("modern", MODERN_KEPT);
         }
     }
 
-    /// The server has answered `initialize`.
-    pub fn confirm_legacy(&self) {
-        let state = self.state();
-        let new = state.era == Some(Era::Legacy) && !state.kept;
-        drop(state);
-        if new {
-            self.keep(Era::Legacy, LEGACY_KEPT);
+    /// The server has answered `initialize`, over HTTP+SSE or not.
+    pub fn confirm_legacy(&self, sse: bool) {
+        {
+            let mut state = self.state();
+            if state.era != Some(Era::Legacy) || (state.kept && state.sse == sse) {
+                return;
+            }
+            state.sse = sse;
         }
+        self.keep(if sse { "sse" } else { "legacy" }, LEGACY_KEPT);
     }
 
     /// The server has shown that it is of another era than was known.
@@ -107,7 +117,7 @@ impl Verdict {
         }
     }
 
-    fn read(&self) -> Option<Era> {
+    fn read(&self) -> Option<(Era, bool)> {
         let kept = self.cache.as_ref()?.get(ERA, &self.name)?;
         let until: u64 = member::lookup(&kept, &["until"])?.parse().ok()?;
         let now = now();
@@ -116,19 +126,16 @@ impl Verdict {
             return None;
         }
         match member::lookup_string(&kept, &["era"])?.as_str() {
-            "legacy" => Some(Era::Legacy),
-            "modern" => Some(Era::Modern),
+            "legacy" => Some((Era::Legacy, false)),
+            "sse" => Some((Era::Legacy, true)),
+            "modern" => Some((Era::Modern, false)),
             _ => None,
         }
     }
 
-    fn keep(&self, era: Era, time: Duration) {
+    fn keep(&self, era: &str, time: Duration) {
         self.state().kept = true;
         if let (Some(cache), Protocol::Auto) = (&self.cache, self.protocol) {
-            let era = match era {
-                Era::Legacy => "legacy",
-                Era::Modern => "modern",
-            };
             let entry = json!({ "era": era, "until": now() + time.as_secs() });
             cache.put(ERA, &self.name, entry.to_string().as_bytes());
         }
@@ -173,11 +180,16 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let cache = Cache::new(home.path().join("cache"));
         let first = verdict(&cache);
-        first.confirm_legacy();
+        first.confirm_legacy(false);
         first.found(Era::Legacy);
         assert_eq!(verdict(&cache).known(), None);
-        first.confirm_legacy();
+        first.confirm_legacy(false);
         assert_eq!(verdict(&cache).known(), Some(Era::Legacy));
+        let second = verdict(&cache);
+        assert!(second.known().is_some() && !second.is_sse());
+        second.confirm_legacy(true);
+        let third = verdict(&cache);
+        assert_eq!((third.known(), third.is_sse()), (Some(Era::Legacy), true));
     }
 
     #[test]

@@ -238,11 +238,11 @@ impl Adapter for LegacyClient {
 }
 
 impl Turn<'_> {
-    fn to_client(&mut self, message: Bytes) {
+    fn for_client(&mut self, message: Bytes) {
         self.actions.push(Action::ToClient(message));
     }
 
-    fn to_server(&mut self, message: Bytes) {
+    fn for_server(&mut self, message: Bytes) {
         self.actions.push(Action::ToServer(LINK, message));
     }
 

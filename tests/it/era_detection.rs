@@ -130,7 +130,7 @@ fn nothing_is_left_behind() {
     bridge.handshake().result();
     server.stateless().stream(1);
     bridge.finish().clean();
-    assert_eq!(server.stateless().open_streams(), 0);
+    server.stateless().only_open(0);
 }
 
 #[test]
@@ -369,6 +369,8 @@ fn the_flag_decides() {
 #[test]
 fn a_client_that_falls_back_to_initialize() {
     for server in [Server::start(), Server::modern()] {
+        // Two sessions for a moment, which the scripted server does not tell apart.
+        server.mcp().set(|s| s.strict = false);
         let bridge = Bridge::start(&server);
         bridge.send(QUESTION);
         bridge.answer("\"d\"").result();

@@ -171,3 +171,25 @@ fn random_schedules() {
     let schedule = proptest::collection::vec(one, 1..40);
     runner.run(&schedule, |schedule| run(&schedule)).unwrap();
 }
+
+#[test]
+fn the_answer_to_a_cancelled_request_is_nobodys() {
+    // Some servers answer what was cancelled, before they take the cancellation.
+    let server = Server::start();
+    let feed = Feed::roomy();
+    let open = feed.clone();
+    server.once("tools/call", Reply::feed(&open));
+    let answers = feed.clone();
+    server.maybe("notifications/cancelled", move |_| {
+        answers.push(event(
+            r#"{"jsonrpc":"2.0","id":1,"error":{"code":0,"message":"Request cancelled"}}"#,
+        ));
+        Some(Reply::status(202).late(std::time::Duration::from_millis(100)))
+    });
+    let bridge = Bridge::ready(&server);
+    bridge.send(request(1, "tools/call"));
+    server.wait("tools/call", 1);
+    bridge.send(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#);
+    bridge.ask(2, "tools/list").result();
+    bridge.finish().clean();
+}

@@ -213,11 +213,10 @@ fn compressed_bodies() {
     let server = Server::start();
     let bridge = Bridge::with(&server.url()).arg("--max-message-size=1MiB").ready(&server);
     let answer = result(1, &format!("\"{}\"", "abc ".repeat(2000)));
-    for (encoding, body) in [("gzip", gzip(answer.as_bytes())), ("br", brotli(answer.as_bytes()))] {
-        let reply = Reply::json(body).header("content-encoding", encoding);
-        server.once("tools/call", reply);
-        assert_eq!(bridge.ask(1, "tools/call").text, answer, "{encoding}");
-    }
+    let reply = Reply::json(gzip(answer.as_bytes())).header("content-encoding", "gzip");
+    server.once("tools/call", reply);
+    assert_eq!(bridge.ask(1, "tools/call").text, answer);
+    assert_eq!(server.seen("tools/call")[0].header("accept-encoding"), Some("gzip"));
     let stream = gzip(event(&answer).as_bytes());
     let reply = Reply::body(200, "text/event-stream", stream).header("content-encoding", "gzip");
     server.once("tools/call", reply);
@@ -294,12 +293,4 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
-}
-
-/// RFC 7932 without compression: a window of 16 bits, one uncompressed meta-block, an empty last.
-fn brotli(bytes: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(bytes.len() - 1).unwrap();
-    assert!(length < 1 << 16);
-    let head = (length << 4 | 1 << 20).to_le_bytes();
-    [&head[..3], bytes, &[3]].concat()
 }

@@ -82,7 +82,7 @@ impl Calls {
         let key = id.key();
         let link_id = turn.ids.claim(Some(id), Owner::Call(key.clone()));
         let bytes = outgoing::request(message, &link_id, turn);
-        turn.to_server(bytes);
+        turn.for_server(bytes);
         let call = Call {
             id: id.clone(),
             method: method.into(),
@@ -126,7 +126,7 @@ impl Calls {
         let Some(call) = self.close(key, turn) else { return false };
         if let Stage::Sent(link_id) = &call.stage {
             turn.ids.cancelled(link_id);
-            turn.to_server(outgoing::cancelled(message, link_id));
+            turn.for_server(outgoing::cancelled(message, link_id));
         }
         true
     }
@@ -212,7 +212,7 @@ impl Calls {
             };
             if question.ask != Ask::Unseen {
                 let id = turn.ids.own();
-                turn.to_client(question.request(&id, turn.client));
+                turn.for_client(question.request(&id, turn.client));
                 self.questions.insert(id.key(), (key.clone(), place));
                 slot.visit = question.visit(&id);
                 slot.answer = Answer::Open(id);
@@ -280,14 +280,14 @@ impl Calls {
         };
         let input = outgoing::Input { responses: responses.as_deref(), state: state.as_deref() };
         let bytes = outgoing::retry(&request, &link_id, &input, turn);
-        turn.to_server(bytes);
+        turn.for_server(bytes);
     }
 
     fn complete(&mut self, key: &IdKey, answer: bytes::Bytes, turn: &mut Turn<'_>) {
         let Some(call) = self.close(key, turn) else { return };
         turn.answer(answer);
         for visit in &call.visits {
-            turn.to_client(input_required::completed(visit));
+            turn.for_client(input_required::completed(visit));
         }
     }
 
@@ -310,7 +310,7 @@ impl Calls {
                     // Not there: it was just answered, with what ends the round.
                     if self.questions.remove(&id.key()).is_some() {
                         let reason = "the request that needed it is over";
-                        turn.to_client(member::cancelled(id, reason));
+                        turn.for_client(member::cancelled(id, reason));
                     }
                 }
             }

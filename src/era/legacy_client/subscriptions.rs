@@ -161,7 +161,7 @@ impl Subscriptions {
         let notification = incoming::notification(message);
         match Change::of(method, message) {
             Some(change) => self.deliver(change, notification, turn),
-            None => turn.to_client(notification),
+            None => turn.for_client(notification),
         }
     }
 
@@ -254,7 +254,7 @@ impl Subscriptions {
         let filter = self.wanted.clone();
         let id = turn.ids.claim(None, Owner::Listen);
         let request = outgoing::listen(&id, &filter.json(), turn);
-        turn.to_server(request);
+        turn.for_server(request);
         for waiter in &mut self.waiters {
             waiter.generation = Some(generation);
         }
@@ -312,13 +312,17 @@ impl Subscriptions {
 
     /// Passes a notification of a change on, or holds it while two streams may bring it.
     fn deliver(&mut self, change: Change, notification: Bytes, turn: &mut Turn<'_>) {
+        if !self.is_wanted(&change) {
+            // The stream that it came on is older than the client's last word.
+            return;
+        }
         let replacing = self.pending.as_ref().filter(|_| self.current.is_some());
         let overlap = replacing.map(|pending| pending.generation);
         let Some(generation) = overlap.or(self.overlaps.last().copied()) else {
-            return turn.to_client(notification);
+            return turn.for_client(notification);
         };
         for notification in self.held.hold(generation, change, notification) {
-            turn.to_client(notification);
+            turn.for_client(notification);
         }
     }
 
@@ -332,7 +336,7 @@ impl Subscriptions {
 
     fn release(&mut self, generation: u64, turn: &mut Turn<'_>) {
         for notification in self.held.release(generation) {
-            turn.to_client(notification);
+            turn.for_client(notification);
         }
     }
 
@@ -370,6 +374,18 @@ impl Subscriptions {
         self.wanted.resources.contains_key(uri)
     }
 
+    /// Whether the client has subscribed to this, or to something that it is a part of (2025-11-25,
+    /// server/resources, "Subscriptions").
+    fn is_wanted(&self, change: &Change) -> bool {
+        match change {
+            Change::List(_) => true,
+            Change::Resource(uri) => {
+                let mut wanted = self.wanted.resources.keys();
+                self.wants(uri) || wanted.any(|wanted| uri.starts_with(wanted.as_str()))
+            }
+        }
+    }
+
     fn time(&mut self, time: Duration, timer: Timer, turn: &mut Turn<'_>) {
         self.timers.insert(turn.wake(time), timer);
     }
@@ -382,7 +398,7 @@ impl Subscriptions {
 /// Ends a stream of ours.
 fn close(id: &Id, turn: &mut Turn<'_>) {
     turn.ids.cancelled(id);
-    turn.to_server(member::cancelled(id, "the subscriptions have changed"));
+    turn.for_server(member::cancelled(id, "the subscriptions have changed"));
 }
 
 /// Whether the same request would be refused again: the server does not know it, or the HTTP status

@@ -60,20 +60,20 @@ impl Stream {
     /// comma behind each.
     pub fn notify(&self, method: &str, params: &str) -> bool {
         let id = &self.id;
-        self.feed.send(event(&format!(
+        self.feed.push(event(&format!(
             r#"{{"jsonrpc":"2.0","method":"{method}","params":{{{params}"_meta":{{"{META}/subscriptionId":{id}}}}}}}"#
         )))
     }
 
     /// Sends any bytes.
     pub fn send(&self, bytes: String) -> bool {
-        self.feed.send(bytes)
+        self.feed.push(bytes)
     }
 
     /// Ends it in good order.
     pub fn finish(&self) {
         let id = &self.id;
-        self.feed.send(event(&format!(
+        self.feed.push(event(&format!(
             r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"{META}/subscriptionId":{id}}}}}}}"#
         )));
         self.feed.end();
@@ -125,9 +125,24 @@ impl Modern {
         }
     }
 
-    /// The subscriptions that the bridge still reads.
-    pub fn open_streams(&self) -> usize {
-        self.state.lock().unwrap().streams.iter().filter(|stream| stream.is_open()).count()
+    /// Waits until the bridge reads no subscription any more but the last `count`.
+    #[track_caller]
+    pub fn only_open(&self, count: usize) {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let streams = self.state.lock().unwrap().streams.clone();
+            let earlier = streams.len() - count;
+            // A comment, so that a connection that is gone is noticed.
+            let open =
+                streams[..earlier].iter().filter(|s| s.send(": alive\n\n".into()) && s.is_open());
+            let open = open.count();
+            if open == 0 {
+                assert!(streams[earlier..].iter().all(Stream::is_open), "closed too early");
+                return;
+            }
+            assert!(Instant::now() < end, "{open} subscriptions are open that should not be");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
     }
 
     /// What requests did that the protocol forbids.
@@ -191,14 +206,12 @@ impl Modern {
         let body: Value = serde_json::from_slice(&request.body).unwrap();
         let filter = body["params"]["notifications"].clone();
         let id = request.id.clone().expect("a request");
-        let feed = Feed::new();
+        let feed = Feed::roomy();
         let stream = Stream { id, filter, feed: feed.clone() };
-        state.streams.push(stream.clone());
+        let text = format!(r#""notifications":{},"#, stream.filter);
+        stream.notify("notifications/subscriptions/acknowledged", &text);
+        state.streams.push(stream);
         self.listening.notify_all();
-        std::thread::spawn(move || {
-            let text = format!(r#""notifications":{},"#, stream.filter);
-            stream.notify("notifications/subscriptions/acknowledged", &text)
-        });
         Reply::feed(&feed)
     }
 }

@@ -53,6 +53,12 @@ impl Held {
         Vec::new()
     }
 
+    /// Drops the changes that are not `wanted` any more.
+    pub fn retain(&mut self, wanted: impl Fn(&Change) -> bool) {
+        self.changes.retain(|(_, change, _)| wanted(change));
+        self.bytes = self.changes.iter().map(|(.., notification)| notification.len()).sum();
+    }
+
     /// Takes out what waited for this generation or an earlier one, in its order.
     pub fn release(&mut self, generation: u64) -> Vec<Bytes> {
         let mut released = Vec::new();

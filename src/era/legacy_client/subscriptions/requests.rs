@@ -73,6 +73,9 @@ impl Subscriptions {
         }
         turn.answer(result(id, "{}"));
         if self.wanted.resources.remove(&uri).is_some() {
+            let mut held = std::mem::take(&mut self.held);
+            held.retain(|change| self.is_wanted(change));
+            self.held = held;
             self.refresh(turn);
         }
     }

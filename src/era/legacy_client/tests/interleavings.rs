@@ -16,6 +16,8 @@ const FILTER: &str = r#"{"toolsListChanged":true,"resourceSubscriptions":["a:0",
 #[derive(Clone, Debug)]
 enum Step {
     Request(Index, Index),
+    /// `resources/subscribe` or `resources/unsubscribe`.
+    Subscribe(Index),
     Cancel(Index),
     Respond(Index, Response),
     /// An answer to a request that was taken back.
@@ -60,6 +62,20 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Nothing but subscriptions.
+fn stream_step() -> impl Strategy<Value = Step> {
+    let index = any::<Index>;
+    let response = prop_oneof![Just(Response::Complete), Just(Response::Error)];
+    prop_oneof![
+        4 => index().prop_map(Step::Subscribe),
+        3 => index().prop_map(Step::Acknowledge),
+        3 => index().prop_map(Step::Change),
+        1 => (index(), response).prop_map(|(open, response)| Step::Respond(open, response)),
+        1 => index().prop_map(Step::Wake),
+        1 => index().prop_map(Step::Cancel),
+    ]
+}
+
 /// An open request on the link.
 #[derive(Clone, Debug)]
 struct Open {
@@ -76,7 +92,8 @@ struct World {
     client: HashMap<String, String>,
     link: Vec<Open>,
     late: Vec<Open>,
-    questions: Vec<String>,
+    /// Open questions, and the serial number of the request that each is for.
+    questions: Vec<(String, String)>,
     wakes: Vec<u64>,
     /// A stream brought a change that the client has not been told of.
     untold: bool,
@@ -125,14 +142,14 @@ impl World {
                 Action::ToClient(bytes) => match message(&text(&bytes), Source::Server).method() {
                     Some("notifications/cancelled") => {
                         let id = raw(&bytes, &["params", "requestId"]);
-                        let at = self.questions.iter().position(|open| *open == id);
+                        let at = self.questions.iter().position(|(open, _)| *open == id);
                         self.questions.remove(at.expect("only open questions are taken back"));
                     }
                     Some("notifications/tools/list_changed") => self.untold = false,
                     Some("elicitation/create" | "roots/list") => {
                         let id = raw(&bytes, &["id"]);
-                        assert!(!self.questions.contains(&id));
-                        self.questions.push(id);
+                        assert!(self.questions.iter().all(|(open, _)| *open != id));
+                        self.questions.push((id, raw(&bytes, &["params", "n"])));
                     }
                     Some("notifications/resources/list_changed") => {}
                     Some("notifications/resources/updated") => {}
@@ -150,6 +167,7 @@ impl World {
         let serial = serial.expect("every answer is for an unanswered request");
         let result = member::lookup(bytes, &["result", "n"]);
         assert!(result.is_none_or(|n| n == serial), "an answer to another request");
+        self.assert_unasked(&serial);
     }
 
     fn sent(&mut self, bytes: &Bytes) {
@@ -172,6 +190,19 @@ impl World {
         });
     }
 
+    fn request(&mut self, id: &str, method: &str) {
+        if self.client.contains_key(id) {
+            return;
+        }
+        self.serial += 1;
+        let uri = format!("a:{}", self.serial % 3);
+        self.client.insert(id.to_owned(), self.serial.to_string());
+        self.take_from_client(&format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{"n":{},"uri":"{uri}"}}}}"#,
+            self.serial
+        ));
+    }
+
     fn respond(&mut self, open: &Open, response: Response) {
         let Open { id, serial, .. } = open;
         let n = if serial.is_empty() { "0" } else { serial };
@@ -184,9 +215,9 @@ impl World {
             }
             Response::Questions(count) => {
                 let questions = [
-                    r#""a":{"method":"roots/list"}"#,
-                    r#""b":{"method":"elicitation/create","params":{"message":"m"}}"#,
-                    r#""c":{"method":"elicitation/create","params":{"mode":"url"}}"#,
+                    format!(r#""a":{{"method":"roots/list","params":{{"n":{n}}}}}"#),
+                    format!(r#""b":{{"method":"elicitation/create","params":{{"n":{n}}}}}"#),
+                    r#""c":{"method":"elicitation/create","params":{"mode":"url"}}"#.to_owned(),
                 ];
                 let questions = questions[3 - count..].join(",");
                 format!(
@@ -206,7 +237,7 @@ impl World {
     }
 
     fn reply(&mut self, at: usize, fine: bool) {
-        let id = self.questions.remove(at);
+        let (id, _) = self.questions.remove(at);
         let body = if fine {
             r#""result":{"action":"accept"}"#
         } else {
@@ -222,29 +253,35 @@ impl World {
         self.carry_out(actions);
     }
 
+    fn pick(&self, index: &Index, which: impl Fn(&Open) -> bool) -> Option<usize> {
+        let places: Vec<usize> = (0..self.link.len()).filter(|at| which(&self.link[*at])).collect();
+        (!places.is_empty()).then(|| *index.get(&places))
+    }
+
+    /// Nothing is asked for a request that is over.
+    fn assert_unasked(&self, serial: &str) {
+        assert!(self.questions.iter().all(|(_, of)| of != serial), "a question is left");
+    }
+
     fn step(&mut self, step: &Step) {
         let picked = |index: &Index, count: usize| (count > 0).then(|| index.index(count.max(1)));
         match step {
             Step::Request(id, method) => {
-                let id = IDS[id.index(IDS.len())];
-                if self.client.contains_key(id) {
-                    return;
-                }
-                self.serial += 1;
-                let method = METHODS[method.index(METHODS.len())];
-                let uri = format!("a:{}", self.serial % 3);
-                self.client.insert(id.to_owned(), self.serial.to_string());
-                self.take_from_client(&format!(
-                    r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{"n":{},"uri":"{uri}"}}}}"#,
-                    self.serial
-                ));
+                self.request(IDS[id.index(IDS.len())], METHODS[method.index(METHODS.len())]);
+            }
+            Step::Subscribe(index) => {
+                let at = index.index(2 * IDS.len());
+                self.request(IDS[at / 2], METHODS[3 + at % 2]);
             }
             Step::Cancel(id) => {
                 let id = IDS[id.index(IDS.len())];
-                self.client.remove(id);
+                let serial = self.client.remove(id);
                 self.take_from_client(&format!(
                     r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#
                 ));
+                if let Some(serial) = serial {
+                    self.assert_unasked(&serial);
+                }
             }
             Step::Respond(index, response) => {
                 if let Some(at) = picked(index, self.link.len()) {
@@ -259,14 +296,12 @@ impl World {
                 }
             }
             Step::Acknowledge(index) => {
-                let at = picked(index, self.link.len());
-                if let Some(at) = at.filter(|at| self.link[*at].listen) {
+                if let Some(at) = self.pick(index, |open| open.listen && !open.acknowledged) {
                     self.acknowledge(at);
                 }
             }
             Step::Change(index) => {
-                let at = picked(index, self.link.len());
-                let Some(at) = at.filter(|at| self.link[*at].acknowledged) else { return };
+                let Some(at) = self.pick(index, |open| open.acknowledged) else { return };
                 self.untold = true;
                 let id = self.link[at].id.clone();
                 self.take_from_server(&format!(
@@ -322,20 +357,31 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
     fn one_answer_each_and_nothing_left(steps in proptest::collection::vec(step(), 0..120)) {
-        let mut world = World::new();
-        for step in &steps {
-            world.step(step);
-        }
-        world.settle();
-        prop_assert!(world.client.is_empty(), "unanswered: {:?}", world.client);
-        prop_assert!(world.questions.is_empty());
-        prop_assert!(!world.untold, "a change was lost");
-        // One stream at most, and none after the end.
-        prop_assert!(world.link.len() <= 1, "{:?}", world.link);
-        let mut actions = Vec::new();
-        world.adapter.end(&mut actions);
-        world.carry_out(actions);
-        prop_assert!(world.link.is_empty());
-        world.settle();
+        run(&steps);
     }
+
+    #[test]
+    fn no_change_is_lost_and_one_stream_is_left(
+        steps in proptest::collection::vec(stream_step(), 0..60),
+    ) {
+        run(&steps);
+    }
+}
+
+fn run(steps: &[Step]) {
+    let mut world = World::new();
+    for step in steps {
+        world.step(step);
+    }
+    world.settle();
+    assert!(world.client.is_empty(), "unanswered: {:?}", world.client);
+    assert!(world.questions.is_empty());
+    assert!(!world.untold, "a change was lost");
+    // One stream at most, and none after the end.
+    assert!(world.link.len() <= 1, "{:?}", world.link);
+    let mut actions = Vec::new();
+    world.adapter.end(&mut actions);
+    world.carry_out(actions);
+    assert!(world.link.is_empty());
+    world.settle();
 }
