@@ -17,15 +17,20 @@ const MODERN = '2026-07-28';
 
 const failure = (id, code, message, data) => ({ jsonrpc: '2.0', id, error: { code, message, ...(data && { data }) } });
 
-/** The response to one POST: a JSON body if the answer comes first, else a stream. */
+/**
+ * The response to one POST: a stream where that is asked for or something comes before the answer, else a
+ * JSON body. The servers of the SDKs do so too: with sessions they always stream.
+ */
 class Reply {
   #response;
   #headers;
+  #stream;
   #streaming = false;
 
-  constructor(response, headers = {}) {
+  constructor(response, headers = {}, stream = false) {
     this.#response = response;
     this.#headers = headers;
+    this.#stream = stream;
   }
 
   /** Sends a message that is not the answer. */
@@ -38,7 +43,7 @@ class Reply {
   }
 
   end(message, status = 200) {
-    if (this.#streaming) {
+    if (this.#streaming || this.#stream) {
       this.tell(message);
       this.#response.end();
       return;
@@ -84,7 +89,7 @@ class Child {
     }
     const logs = asked.params?._meta?.[`${META}logLevel`] !== undefined;
     this.#open.set(own, { id: message.id, reply, status, logs });
-    response.on('close', () => {
+    response?.on('close', () => {
       if (!this.#open.delete(own)) return;
       this.write({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: own } });
     });
@@ -148,19 +153,20 @@ function start() {
   return child;
 }
 
-/** The child of all requests of 2026-07-28, which is told at once of which era its client is. */
+/** The child of all requests of 2026-07-28, which has been told of which era its client is. */
 let shared;
 function modern() {
-  if (shared === undefined) {
-    shared = start();
+  shared ??= new Promise((resolve) => {
+    const child = start();
     const _meta = {
       [`${META}protocolVersion`]: MODERN,
       [`${META}clientInfo`]: { name: 'interop-front', version: '1.0.0' },
       [`${META}clientCapabilities`]: {},
     };
-    shared.write({ jsonrpc: '2.0', id: 'front-first', method: 'server/discover', params: { _meta } });
-    shared.ended.then(() => (shared = undefined));
-  }
+    const first = { jsonrpc: '2.0', id: 1, method: 'server/discover', params: { _meta } };
+    child.ask(first, { tell() {}, end: () => resolve(child) });
+    child.ended.then(() => (shared = undefined));
+  });
   return shared;
 }
 
@@ -183,7 +189,7 @@ function status({ error }) {
   return [-32020, -32021, -32022, -32602].includes(error.code) ? 400 : 200;
 }
 
-function serveModern(request, response, message) {
+async function serveModern(request, response, message) {
   if (!('id' in message)) {
     response.writeHead(202).end();
     return;
@@ -191,7 +197,7 @@ function serveModern(request, response, message) {
   const reply = new Reply(response);
   const wrong = mismatch(request.headers, message);
   if (wrong !== undefined) reply.end(failure(message.id, -32020, wrong), 400);
-  else modern().ask(message, reply, response, status);
+  else (await modern()).ask(message, reply, response, status);
 }
 
 function serveLegacy(request, response, message) {
@@ -225,7 +231,7 @@ function serveLegacy(request, response, message) {
     sessions.delete(id);
     child.end().then(() => response.writeHead(200).end());
   } else if ('method' in message && 'id' in message) {
-    child.ask(message, new Reply(response, headers), response);
+    child.ask(message, new Reply(response, headers, true), response);
   } else {
     // Cancellations name the ids that the client knows; the suite sends none.
     child.write(message);
@@ -260,7 +266,7 @@ async function handle(request, response) {
   const claims = message?.params?._meta?.[`${META}protocolVersion`] !== undefined;
   const old = request.headers['mcp-session-id'] !== undefined || version < MODERN || message?.method === 'initialize';
   if (request.method === 'POST' && (claims || (version !== undefined && !(old && version < MODERN)))) {
-    serveModern(request, response, message);
+    await serveModern(request, response, message);
   } else {
     serveLegacy(request, response, message);
   }
