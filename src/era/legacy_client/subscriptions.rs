@@ -11,7 +11,7 @@ mod filter;
 mod held;
 mod requests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,6 +37,9 @@ use crate::limits::{
 pub(super) struct Subscriptions {
     /// What the client should hear of.
     wanted: Filter,
+    /// Resources that the client has unsubscribed from: a stream of the time before may still tell of
+    /// them.
+    left: BTreeSet<String>,
     /// The client is ready for notifications.
     started: bool,
     ended: bool,
@@ -88,6 +91,7 @@ impl Subscriptions {
     pub fn new(lists: [bool; LISTS.len()]) -> Subscriptions {
         Subscriptions {
             wanted: Filter { lists, resources: BTreeMap::new() },
+            left: BTreeSet::new(),
             started: false,
             ended: false,
             current: None,
@@ -374,15 +378,14 @@ impl Subscriptions {
         self.wanted.resources.contains_key(uri)
     }
 
-    /// Whether the client has subscribed to this, or to something that it is a part of (2025-11-25,
-    /// server/resources, "Subscriptions").
+    /// Whether the client has not taken back what this is about. It may be a part of something else
+    /// that the client has subscribed to (2025-11-25, server/resources, "Subscriptions").
     fn is_wanted(&self, change: &Change) -> bool {
         match change {
-            Change::List(_) => true,
-            Change::Resource(uri) => {
-                let mut wanted = self.wanted.resources.keys();
-                self.wants(uri) || wanted.any(|wanted| uri.starts_with(wanted.as_str()))
+            Change::Resource(uri) if self.left.contains(uri) => {
+                self.wanted.resources.keys().any(|wanted| uri.starts_with(wanted.as_str()))
             }
+            _ => true,
         }
     }
 

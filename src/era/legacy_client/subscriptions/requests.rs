@@ -51,6 +51,7 @@ impl Subscriptions {
         }
         self.started = true;
         resources.insert(uri.clone(), spelled);
+        self.left.remove(&uri);
         let has = |filter: &Filter| filter.resources.contains_key(&uri);
         let soon = self.pending.as_ref().filter(|pending| has(&pending.filter));
         let now = self.current.as_ref().is_some_and(|current| has(&current.filter));
@@ -73,6 +74,10 @@ impl Subscriptions {
         }
         turn.answer(result(id, "{}"));
         if self.wanted.resources.remove(&uri).is_some() {
+            if self.left.len() >= MAX_SUBSCRIPTIONS {
+                self.left.clear();
+            }
+            self.left.insert(uri);
             let mut held = std::mem::take(&mut self.held);
             held.retain(|change| self.is_wanted(change));
             self.held = held;
