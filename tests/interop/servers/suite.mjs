@@ -46,8 +46,10 @@ function build({ era }) {
   const tool = (name, run, shape = {}) =>
     server.registerTool(`test_${name}`, { description: name, inputSchema: z.object(shape) }, run);
   const answers = (context) => context.mcpReq.inputResponses ?? {};
-  const can = (context, capability) =>
-    (context.mcpReq.envelope?.['io.modelcontextprotocol/clientCapabilities'] ?? {})[capability] !== undefined;
+  const can = (context, capability) => {
+    const said = context.mcpReq.envelope?.['io.modelcontextprotocol/clientCapabilities'];
+    return (said ?? server.server.getClientCapabilities() ?? {})[capability] !== undefined;
+  };
 
   // Contents -----------------------------------------------------------------------------------------
 
