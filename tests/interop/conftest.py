@@ -9,13 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.conformance import Verdict
 from support.authorization import AuthorizationServer, ProtectedServer
+from support.conformance import Verdict
 from support.home import Home
 from support.paths import bridge_command
 from support.recorder import Recorder
 from support.servers import KINDS, MORE_KINDS, Server
 from support.stdio_client import StdioClient
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-conformance", action="store_true", help="write docs/conformance.md from what the suite finds"
+    )
 
 
 def pytest_report_header() -> str:

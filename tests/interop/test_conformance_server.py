@@ -16,11 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.conformance import NEW, Verdict, required, suite
-from support.paths import NODE, bridge_command
+from support.conformance import NEW, Verdict, document, required, suite
+from support.paths import NODE, ROOT, bridge_command
 from support.servers import HERE, Kind, Server, script
+from test_conformance import CASES
 
 SUITE = Kind("suite", "interop-suite", script(NODE, "suite.mjs"), sessions=True)
+
+# The runs of both files together.
+EVERY = len(CASES) + 3 * sum(len(required(revision, "server")) + 1 for revision in ("2025-11-25", "2026-07-28"))
 
 REVISIONS = ["2025-11-25", "2026-07-28"]
 
@@ -132,3 +136,18 @@ def test_through_the_bridge(
     ]
     assert different == [], "\n".join([*different, log])
     shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def test_document(request: pytest.FixtureRequest, verdicts: list[Verdict]) -> None:
+    """`docs/conformance.md` says what has been found."""
+    runs = {(v.role, v.how) for v in verdicts}
+    wanted = {("client", "legacy"), ("client", "modern"), ("server", "direct")}
+    wanted |= {("server", "bridged to legacy"), ("server", "bridged to modern")}
+    if runs != wanted or len(verdicts) < EVERY:
+        pytest.skip("not every scenario has been run")
+    cases = {(role, revision): required(revision, role) for role in ("client", "server") for revision in REVISIONS}
+    text = document(verdicts, cases, SEEN)
+    file = ROOT / "docs" / "conformance.md"
+    if request.config.getoption("--write-conformance"):
+        file.write_text(text)
+    assert file.read_text() == text, "run with --write-conformance"
