@@ -69,8 +69,9 @@ async fn finish(
     while let Ok(line) = lines.try_recv() {
         turned_away.extend(requests_in(line.value));
     }
-    bridge.end_subscriptions().await;
     let in_flight = async {
+        // First, and in here: a client that does not read can stop it.
+        bridge.end_subscriptions().await;
         bridge.delivered().await;
         bridge.ledger.empty().await;
         for link in bridge.links() {
