@@ -149,8 +149,11 @@ impl Bridge {
                 Ok(Path::Modern) => match self.stateless(ticket, message, place).await {
                     Stateless::Done => return None,
                     Stateless::Failed(failure) => return Some(failure),
-                    Stateless::OtherEra if again.switched => return None,
-                    Stateless::OtherEra => {
+                    // Of a link, whoever gave it the request sends it another way.
+                    Stateless::OtherEra(failure) if again.switched || self.alarm.is_some() => {
+                        return Some(failure);
+                    }
+                    Stateless::OtherEra(_) => {
                         again.switched = true;
                         self.switch();
                         continue;
