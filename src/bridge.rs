@@ -53,7 +53,10 @@ pub use http_sse::TransportChoice;
 use crate::era::Era;
 use crate::era::headers::ToolHeaders;
 use crate::error::ExitCode;
-use crate::limits::{MAX_NOTIFICATIONS_IN_FLIGHT, MAX_TRANSLATED_IN_FLIGHT};
+use crate::limits::{
+    MAX_LINK_REQUESTS, MAX_NOTIFICATIONS_IN_FLIGHT, MAX_REQUESTS_IN_FLIGHT,
+    MAX_TRANSLATED_IN_FLIGHT,
+};
 use crate::platform::Signals;
 use crate::secret::Redactor;
 use crate::stdio::reader;
@@ -126,7 +129,7 @@ pub async fn run(
         verdict: Arc::new(verdict),
         paths: path::Paths::default(),
         tools: Mutex::default(),
-        ledger: ledger::Ledger::new(outbox.clone()),
+        ledger: ledger::Ledger::new(outbox.clone(), MAX_REQUESTS_IN_FLIGHT),
         outbox,
         order: order::Order::default(),
         session: session::Session::default(),
@@ -156,7 +159,7 @@ impl Bridge {
             verdict: self.verdict.clone(),
             paths: path::Paths::fixed(era),
             tools: Mutex::default(),
-            ledger: ledger::Ledger::new(outbox.clone()),
+            ledger: ledger::Ledger::new(outbox.clone(), MAX_LINK_REQUESTS),
             outbox,
             order: order::Order::default(),
             session: session::Session::default(),

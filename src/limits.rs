@@ -28,6 +28,10 @@ pub const MAX_SERVER_REQUESTS: usize = 1024;
 /// one for each request of the client in flight, so that handing one over never waits.
 pub const MAX_TRANSLATED_IN_FLIGHT: usize = 4096;
 
+/// Requests that a translation may have at a server at once: those of the client, as many that it has
+/// just taken back, those that wait for input, and subscriptions.
+pub const MAX_LINK_REQUESTS: usize = 2 * MAX_REQUESTS_IN_FLIGHT;
+
 /// How long a server is known to be modern without being asked again.
 pub const MODERN_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 

@@ -70,7 +70,8 @@ async fn finish(
         turned_away.extend(requests_in(line.value));
     }
     let in_flight = async {
-        // What the client took back at the end is not answered.
+        // In here: a client that does not read can stop it. What it took back at the end is not
+        // answered.
         bridge.delivered().await;
         bridge.end_subscriptions().await;
         bridge.ledger.empty().await;

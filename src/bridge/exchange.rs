@@ -126,7 +126,7 @@ impl Bridge {
                 Err(failure) => return Some(failure),
             };
             if !matches!(path, Path::Legacy) {
-                match self.elsewhere(path, ticket, message, place).await {
+                match self.elsewhere(path, ticket, message, place, again.switched).await {
                     ControlFlow::Break(end) => return end,
                     ControlFlow::Continue(()) if again.switched => return Some(self.undecided()),
                     ControlFlow::Continue(()) => again.switched = true,
@@ -196,13 +196,18 @@ impl Bridge {
         ticket: &Ticket,
         message: &Message,
         place: &Arc<Place>,
+        switched: bool,
     ) -> ControlFlow<Option<Failure>> {
         match path {
             Path::Legacy => {}
             Path::Modern => match self.stateless(ticket, message, place).await {
                 Stateless::Done => return ControlFlow::Break(None),
                 Stateless::Failed(failure) => return ControlFlow::Break(Some(failure)),
-                Stateless::OtherEra => self.switch(),
+                // Of a link, whoever gave it the request sends it another way.
+                Stateless::OtherEra(failure) if switched || self.alarm.is_some() => {
+                    return ControlFlow::Break(Some(failure));
+                }
+                Stateless::OtherEra(_) => self.switch(),
             },
             Path::Translated(translation) => {
                 match translation.request(ticket, message, place).await {

@@ -84,11 +84,16 @@ impl Paths {
         self.state().fixed
     }
 
-    /// The way is this one. Whoever calls holds `finding`.
-    pub fn found(&self, path: Path, tentative: bool) {
+    /// The way is this one, unless the client has turned out to be of another era than it was found
+    /// for; tells which. Whoever calls holds `finding`.
+    pub fn found(&self, client: Era, path: Path, tentative: bool) -> bool {
         let mut state = self.state();
-        state.path = Some(path);
-        state.tentative = tentative;
+        let fits = state.client.unwrap_or(Era::Legacy) == client;
+        if fits {
+            state.path = Some(path);
+            state.tentative = tentative;
+        }
+        fits
     }
 
     /// Whether the server has not said of which era it is.

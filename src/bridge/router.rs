@@ -126,6 +126,7 @@ impl Bridge {
         }
         match message.kind() {
             Kind::Request { .. } => self.take_request(message).await,
+            _ if self.paths.is_modern() => self.take_unsent(&message),
             Kind::Notification { .. } => {
                 if self.taken_back_in_time(&message) {
                     return;
@@ -133,6 +134,17 @@ impl Bridge {
                 self.take_delivery(message, order::Kind::Notification).await
             }
             Kind::Response { .. } => self.take_delivery(message, order::Kind::Response).await,
+        }
+    }
+
+    /// A modern server knows no messages of a client but requests; a request is taken back by
+    /// closing its stream (2026-07-28, basic/transports/streamable-http). Nothing waits for that, and
+    /// it waits for nothing: the streams that others wait for may be those that it closes.
+    fn take_unsent(&self, message: &Message) {
+        let id = (message.method() == Some(CANCELLED)).then(|| cancelled_id(message)).flatten();
+        match id {
+            Some(id) => self.ledger.cancel(&id),
+            None => tracing::debug!("{} is kept from the server", self.described(message)),
         }
     }
 

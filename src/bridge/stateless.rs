@@ -38,8 +38,8 @@ pub(super) enum Stateless {
     Done,
     /// It cannot be answered by the server.
     Failed(Failure),
-    /// The server is no modern one any more, and has not looked at the request.
-    OtherEra,
+    /// The server is no modern one any more, and has not looked at the request. What it said.
+    OtherEra(Failure),
 }
 
 /// Each way of sending a request again happens once.
@@ -53,8 +53,9 @@ struct Again {
 /// What became of one attempt.
 enum Attempt {
     Ended(Outcome),
-    /// The headers and the body disagree for the server; it has not looked at the request.
-    Mismatch(Bytes),
+    /// The headers and the body disagree for the server; it has not looked at the request. What it
+    /// said, and what that means where it does not answer the request.
+    Mismatch(Bytes, Failure),
 }
 
 impl Bridge {
@@ -78,7 +79,7 @@ impl Bridge {
             };
             let outcome = match attempt {
                 Attempt::Ended(outcome) => outcome,
-                Attempt::Mismatch(refusal) => {
+                Attempt::Mismatch(refusal, failure) => {
                     let calls = ticket.method() == "tools/call" && !again.relisted;
                     again.relisted = true;
                     if calls && self.relist(ticket, message, &mirrored).await {
@@ -86,9 +87,12 @@ impl Bridge {
                         continue;
                     }
                     let _ = self.receive(refusal, &mut Context::default()).await;
-                    return Stateless::Done;
+                    Outcome::Failed(failure)
                 }
             };
+            if !ticket.is_open() {
+                return Stateless::Done;
+            }
             match outcome {
                 Outcome::Done => return Stateless::Done,
                 Outcome::Later(wait, failure) if !again.waited && wait <= RETRY_AFTER_MAX => {
@@ -103,12 +107,12 @@ impl Bridge {
                     place.again();
                     tracing::debug!("{failure}; sent again");
                 }
-                Outcome::OtherEra(_) => return Stateless::OtherEra,
+                Outcome::OtherEra(failure) => return Stateless::OtherEra(failure),
                 Outcome::Later(_, failure)
                 | Outcome::Broken(failure)
                 | Outcome::Failed(failure) => return Stateless::Failed(failure),
                 // There are no sessions.
-                Outcome::SessionLost => return Stateless::OtherEra,
+                Outcome::SessionLost => return Stateless::Failed(self.undecided()),
             }
             if !ticket.is_open() {
                 return Stateless::Done;
@@ -143,7 +147,7 @@ impl Bridge {
         });
         let mut context = Context { listed, ..Context::default() };
         if !reply.status().is_success() {
-            return self.refused_once(ticket, reply, &mut context).await;
+            return self.refused_once(ticket, message, reply, &mut context).await;
         }
         Attempt::Ended(match reply.content() {
             Content::Events => {
@@ -198,6 +202,7 @@ impl Bridge {
     async fn refused_once(
         &self,
         ticket: &Ticket,
+        message: &Message,
         mut reply: Reply,
         context: &mut Context<'_>,
     ) -> Attempt {
@@ -208,13 +213,13 @@ impl Bridge {
             return Attempt::Ended(if open { Outcome::Failed(failure) } else { Outcome::Done });
         }
         let body = self.refusal(&mut reply).await;
-        if member::lookup(&body, &["error", "code"]) == Some(&HEADER_MISMATCH.to_string()) {
-            return Attempt::Mismatch(body);
-        }
-        if self.is_legacy_now(reply.status(), &body) {
-            return Attempt::Ended(Outcome::OtherEra(reply.failure(&body)));
-        }
         let failure = reply.failure(&body);
+        if member::lookup(&body, &["error", "code"]) == Some(&HEADER_MISMATCH.to_string()) {
+            return Attempt::Mismatch(body, failure);
+        }
+        if self.is_legacy_now(reply.status(), &body, message).await {
+            return Attempt::Ended(Outcome::OtherEra(failure));
+        }
         if !body.is_empty() && self.receive(body, context).await.is_ok() && !ticket.is_open() {
             return Attempt::Ended(Outcome::Done);
         }
@@ -237,10 +242,17 @@ impl Bridge {
         }
     }
 
-    /// Whether a refusal shows that the server is modern no more. Whoever gets to know tells.
-    pub(super) fn is_legacy_now(&self, status: StatusCode, body: &[u8]) -> bool {
+    /// Whether a refusal shows that the server is modern no more. A proxy before it may have said
+    /// the same of this one request, so that the server is asked. Whoever gets to know tells.
+    pub(super) async fn is_legacy_now(
+        &self,
+        status: StatusCode,
+        body: &[u8],
+        message: &Message,
+    ) -> bool {
         let other = self.verdict.protocol() == Protocol::Auto
-            && detect::is_legacy_refusal(status.as_u16(), body);
+            && detect::is_legacy_refusal(status.as_u16(), body)
+            && !self.is_modern_still(message).await;
         if other && let Some(alarm) = &self.alarm {
             self.verdict.contradicted();
             alarm.raise();

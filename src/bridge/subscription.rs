@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout_at};
 
 use super::Bridge;
+use super::attempt::soon;
 use super::follow::is_passing;
-use super::inbound::Context;
+use super::inbound::{CANCELLED, Context, cancelled_id};
 use super::ledger::Ticket;
 use super::order::Place;
 use super::stateless::Stateless;
@@ -48,7 +49,8 @@ enum Connection {
     Broken(Failure),
     /// The server refuses, for good.
     Refused(Failure),
-    OtherEra,
+    /// See [`Stateless::OtherEra`].
+    OtherEra(Failure),
 }
 
 impl Bridge {
@@ -69,7 +71,7 @@ impl Bridge {
             };
             let broken = match connection {
                 Connection::Done => return Stateless::Done,
-                Connection::OtherEra => return Stateless::OtherEra,
+                Connection::OtherEra(failure) => return Stateless::OtherEra(failure),
                 Connection::Refused(failure) => return Stateless::Failed(failure),
                 Connection::Broken(failure) => failure,
             };
@@ -118,10 +120,10 @@ impl Bridge {
             return Connection::Refused(self.no_answer(reply).await);
         }
         let body = self.refusal(&mut reply).await;
-        if !status.is_success() && self.is_legacy_now(status, &body) {
-            return Connection::OtherEra;
-        }
         let failure = reply.failure(&body);
+        if !status.is_success() && self.is_legacy_now(status, &body, message).await {
+            return Connection::OtherEra(failure);
+        }
         if self.receive(body, &mut Context::default()).await.is_ok() && !ticket.is_open() {
             return Connection::Done;
         }
@@ -139,16 +141,21 @@ impl Bridge {
         subscription: &mut Subscription,
     ) -> Connection {
         let mut context = Context::default();
+        // Until when the answer of a server may come that has taken the subscription back.
+        let mut over = None;
         let ended = loop {
             while let Some(item) = stream.buffered() {
                 match acknowledgement(&item) {
+                    // Not yet a reason to come back quickly: the stream may break again at once.
                     Some(again) if subscription.acknowledged.is_some() => {
-                        subscription.backoff.fruitful();
                         self.all_changed(ticket, &again).await;
                     }
                     first => {
                         if first.is_some() {
                             subscription.acknowledged = first;
+                        }
+                        if takes_back(&item, ticket) {
+                            over.get_or_insert_with(soon);
                         }
                         self.receive_item(item, &mut context).await;
                     }
@@ -157,7 +164,11 @@ impl Bridge {
                     return Connection::Done;
                 }
             }
-            match stream.wait().await {
+            let more = match over {
+                None => stream.wait().await,
+                Some(end) => timeout_at(end, stream.wait()).await.unwrap_or(Ok(false)),
+            };
+            match more {
                 Ok(true) => {}
                 Ok(false) => break None,
                 Err(failure) => break Some(failure),
@@ -165,6 +176,9 @@ impl Bridge {
         };
         if let Some(item) = stream.finish() {
             self.receive_last(item, false, &mut context).await;
+        }
+        if over.is_some() {
+            self.end_subscription(ticket).await;
         }
         if !ticket.is_open() {
             return Connection::Done;
@@ -203,15 +217,28 @@ impl Bridge {
     /// "Graceful Closure").
     pub(super) async fn end_listening(&self) {
         for ticket in self.ledger.open_with(LISTEN) {
-            let id = String::from_utf8_lossy(ticket.id().raw()).into_owned();
-            let text = format!(
-                r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"{SUBSCRIPTION_ID}":{id}}}}}}}"#
-            );
-            if let Ok(answer) = Message::parse(text.into(), Source::Server) {
-                self.ledger.answer(&answer).await;
-            }
+            self.end_subscription(&ticket).await;
         }
     }
+
+    async fn end_subscription(&self, ticket: &Ticket) {
+        let id = String::from_utf8_lossy(ticket.id().raw()).into_owned();
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"{SUBSCRIPTION_ID}":{id}}}}}}}"#
+        );
+        if let Ok(answer) = Message::parse(text.into(), Source::Server) {
+            self.ledger.answer(&answer).await;
+        }
+    }
+}
+
+/// Whether the server takes the subscription back (2026-07-28, basic/patterns/cancellation). Its
+/// answer may follow, or not.
+fn takes_back(item: &Item, ticket: &Ticket) -> bool {
+    let Item::Event(event) = item else { return false };
+    let Ok(message) = Message::parse(event.data.clone(), Source::Server) else { return false };
+    message.method() == Some(CANCELLED)
+        && cancelled_id(&message).is_some_and(|id| ticket.is_for(&id))
 }
 
 /// The acknowledgement that an item is.

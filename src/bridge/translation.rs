@@ -108,6 +108,10 @@ impl Translation {
             return Seen::Through;
         }
         let mut state = self.state.subscribe();
+        if matches!(*state.borrow(), State::Wrong { .. }) {
+            // Nobody has seen it yet.
+            return Seen::Again;
+        }
         self.take(message).await;
         if message.method() != Some("initialize") {
             place.left();

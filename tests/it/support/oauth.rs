@@ -100,7 +100,16 @@ pub struct Realm {
 impl Realm {
     /// With everything as the specification wants it.
     pub fn new() -> Realm {
-        let (mcp, issuer) = (Server::start(), Server::start());
+        Realm::around(Server::start())
+    }
+
+    /// The same around a stateless server.
+    pub fn modern() -> Realm {
+        Realm::around(Server::modern())
+    }
+
+    fn around(mcp: Server) -> Realm {
+        let issuer = Server::start();
         let shared = Arc::new(Shared {
             options: Mutex::default(),
             state: Mutex::default(),
