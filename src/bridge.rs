@@ -143,7 +143,7 @@ pub async fn run(
 impl Bridge {
     /// Whether this is a link of a translation.
     fn is_link(&self) -> bool {
-        self.paths.is_fixed()
+        self.alarm.is_some()
     }
 
     /// A further bridge to the same server, in its own era, whose output goes to `outbox`.

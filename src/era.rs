@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::jsonrpc::{Kind, Message, member};
+use crate::jsonrpc::{Id, Kind, Message, member};
 
 /// The generation of the protocol that one side speaks (2026-07-28, basic/versioning,
 /// "Terminology").
@@ -100,8 +100,16 @@ pub trait Adapter: Send {
     fn take_from_client(&mut self, message: &Message, actions: &mut Vec<Action>);
 
     /// A message that came over a link: a response to a request that was given to it (its id as it
-    /// was given), a notification, or a request of a legacy server.
-    fn take_from_server(&mut self, link: Link, message: &Message, actions: &mut Vec<Action>);
+    /// was given), a notification, or a request of a legacy server. `during` is the id, as it was
+    /// given, of the request on whose response stream it came; none where it came on a stream that is
+    /// for all of them.
+    fn take_from_server(
+        &mut self,
+        link: Link,
+        message: &Message,
+        during: Option<&Id>,
+        actions: &mut Vec<Action>,
+    );
 
     /// The time of a [`Action::Wake`] has come. Tokens that no longer mean anything are ignored.
     fn wake(&mut self, token: u64, actions: &mut Vec<Action>);

@@ -308,6 +308,7 @@ impl Bridge {
         let session = if initialize && channel.is_none() { reply.session_id() } else { None };
         let mut context = Context {
             generation: snapshot.generation + u64::from(initialize),
+            during: Some(ticket),
             opening: initialize.then(|| Opening { ticket, session: session.clone(), started }),
             ..Context::default()
         };

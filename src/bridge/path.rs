@@ -79,11 +79,6 @@ impl Paths {
         None
     }
 
-    /// Whether nothing changes the way, because it is a link's.
-    pub fn is_fixed(&self) -> bool {
-        self.state().fixed
-    }
-
     /// The way is this one. Whoever calls holds `finding`.
     pub fn found(&self, path: Path, tentative: bool) {
         let mut state = self.state();

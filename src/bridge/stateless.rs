@@ -140,7 +140,7 @@ impl Bridge {
             ticket,
             first: member::lookup(message.bytes(), &["params", "cursor"]).is_none(),
         });
-        let mut context = Context { listed, ..Context::default() };
+        let mut context = Context { during: Some(ticket), listed, ..Context::default() };
         if !reply.status().is_success() {
             return self.refused_once(ticket, reply, &mut context).await;
         }

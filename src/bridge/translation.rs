@@ -234,7 +234,7 @@ impl Translation {
     }
 
     async fn read_all(self: Arc<Self>, link: Link, mut inbox: Inbox) {
-        while let Some(bytes) = inbox.next().await {
+        while let Some((bytes, during)) = inbox.next().await {
             // It was a message when it was queued.
             let Ok(message) = Message::parse(bytes, Source::Server) else { continue };
             if !self.open_links().contains_key(&link) {
@@ -249,7 +249,11 @@ impl Translation {
                     first
                 });
             }
-            self.event(|adapter, actions| adapter.take_from_server(link, &message, actions)).await;
+            let during = during.as_deref();
+            self.event(|adapter, actions| {
+                adapter.take_from_server(link, &message, during, actions);
+            })
+            .await;
         }
     }
 

@@ -202,11 +202,12 @@ impl ModernClient {
         link: Link,
         method: &str,
         message: &Message,
+        during: Option<u64>,
         actions: &mut Vec<Action>,
     ) {
         match method {
             "notifications/progress" => self.progress(link, message, actions),
-            "notifications/message" => self.logged(link, message, actions),
+            "notifications/message" => self.logged(link, message, during, actions),
             CANCELLED => {
                 if let Some(id) = cancelled_id(message) {
                     self.withdraw(link, &id);
@@ -238,15 +239,24 @@ impl Adapter for ModernClient {
         }
     }
 
-    fn take_from_server(&mut self, link: Link, message: &Message, actions: &mut Vec<Action>) {
+    fn take_from_server(
+        &mut self,
+        link: Link,
+        message: &Message,
+        during: Option<&Id>,
+        actions: &mut Vec<Action>,
+    ) {
+        let during = during.and_then(outgoing::number_of);
         if !self.sessions.contains_key(&link) {
             return;
         }
         match message.kind() {
             Kind::Request { id, method } => {
-                self.server_request(link, id, method, message, actions);
+                self.server_request(link, id, method, message, during, actions);
             }
-            Kind::Notification { method } => self.notification(link, method, message, actions),
+            Kind::Notification { method } => {
+                self.notification(link, method, message, during, actions);
+            }
             Kind::Response { .. } => self.response(link, message, actions),
         }
     }

@@ -214,6 +214,31 @@ fn a_question_in_the_middle_of_a_call() {
 }
 
 #[test]
+fn a_question_belongs_to_the_call_on_whose_stream_it_comes() {
+    let server = legacy_server();
+    let feeds = [Feed::new(), Feed::new()];
+    let open = feeds.clone();
+    server.maybe("tools/call", move |request| {
+        let second = request.text().contains(r#""name":"second""#);
+        Some(Reply::feed(&open[usize::from(second)]))
+    });
+    let bridge = start(&server);
+    let capabilities = r#"{"roots":{}}"#;
+    for (id, name) in [(1, "first"), (2, "second")] {
+        bridge.send(request(id, "tools/call", &format!(r#""name":"{name}","#), capabilities));
+        server.wait("tools/call", id);
+    }
+    feeds[1].send(event(r#"{"jsonrpc":"2.0","id":77,"method":"roots/list"}"#));
+    assert_eq!(bridge.answer(2).result()["resultType"], "input_required");
+    for call in server.seen("tools/call") {
+        let second = call.text().contains(r#""name":"second""#);
+        feeds[usize::from(second)].send(event(&call.result(r#"{"content":[]}"#)));
+    }
+    assert_eq!(bridge.answer(1).result()["resultType"], "complete");
+    bridge.finish().clean();
+}
+
+#[test]
 fn a_question_that_the_client_cannot_answer() {
     let server = legacy_server();
     let feed = Feed::new();

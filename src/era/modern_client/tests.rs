@@ -56,9 +56,15 @@ impl Rig {
     }
 
     fn server_on(&mut self, link: u32, text: &str) -> Vec<String> {
+        self.server_during(link, text, None)
+    }
+
+    /// What comes on the response stream of the request with the id `during`.
+    fn server_during(&mut self, link: u32, text: &str, during: Option<&str>) -> Vec<String> {
+        let during = during.map(|id| Id::from_raw(Bytes::from(id.to_owned())).unwrap());
         let message = Message::parse(Bytes::from(text.to_owned()), Source::Server).unwrap();
         let mut actions = Vec::new();
-        self.adapter.take_from_server(Link(link), &message, &mut actions);
+        self.adapter.take_from_server(Link(link), &message, during.as_ref(), &mut actions);
         self.done(&actions)
     }
 
