@@ -45,7 +45,7 @@ use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, Semaphore};
 
 pub use http_sse::TransportChoice;
 
@@ -97,6 +97,8 @@ pub struct Bridge {
     deliveries: Arc<Semaphore>,
     /// How many there are.
     permits: usize,
+    /// Held for reading while something is ended in the background.
+    goodbyes: Arc<RwLock<()>>,
     /// Of a link: whom to tell that the server is of the other era after all.
     alarm: Option<translation::Alarm>,
 }
@@ -134,6 +136,7 @@ pub async fn run(
         redactor,
         deliveries: Arc::new(Semaphore::new(MAX_NOTIFICATIONS_IN_FLIGHT)),
         permits: MAX_NOTIFICATIONS_IN_FLIGHT,
+        goodbyes: Arc::default(),
         alarm: None,
     });
     let stop = router::route(&bridge, &mut input, &mut signals).await;
@@ -164,6 +167,7 @@ impl Bridge {
             redactor: self.redactor.clone(),
             deliveries: Arc::new(Semaphore::new(MAX_TRANSLATED_IN_FLIGHT)),
             permits: MAX_TRANSLATED_IN_FLIGHT,
+            goodbyes: self.goodbyes.clone(),
             alarm: Some(alarm),
         })
     }

@@ -39,6 +39,7 @@ use crate::transport::{Content, Reply, SessionHeaders};
 const ID: &str = r#""mcp-tether/discover""#;
 
 /// What is known about the client that wants a way to the server.
+#[derive(Clone, Copy)]
 pub(super) struct Asker<'a> {
     /// The message that needs it.
     pub message: &'a Message,
@@ -66,23 +67,32 @@ impl Bridge {
         if let Some(path) = self.paths.known() {
             return Ok(path);
         }
-        // Boxed: it happens once, and would make the future of every request large.
-        self.find_out(asker).boxed().await
+        // Once, or twice for a client that falls back to `initialize` meanwhile.
+        loop {
+            let client = self.paths.client();
+            // Boxed: it happens once, and would make the future of every request large.
+            let (path, tentative) = self.find_out(client, asker).boxed().await?;
+            if self.paths.found(client, path.clone(), tentative) {
+                return Ok(path);
+            }
+        }
     }
 
-    async fn find_out(self: &Arc<Self>, asker: Asker<'_>) -> Result<Path, Failure> {
+    /// The way of a client of this era, and whether it is a guess.
+    async fn find_out(
+        self: &Arc<Self>,
+        client: Era,
+        asker: Asker<'_>,
+    ) -> Result<(Path, bool), Failure> {
         let known = self.verdict.known();
         self.presume_transport();
-        let path = match (self.paths.client(), known) {
+        let path = match (client, known) {
             (Era::Legacy, Some(Era::Legacy)) => Path::Legacy,
             (Era::Modern, Some(Era::Modern)) => Path::Modern,
             (Era::Modern, Some(Era::Legacy)) => self.in_front_of_legacy(),
-            (client, None) | (client @ Era::Legacy, Some(Era::Modern)) => {
-                return self.ask(client, asker).await;
-            }
+            (_, None) | (Era::Legacy, Some(Era::Modern)) => return self.ask(client, asker).await,
         };
-        self.paths.found(path.clone(), false);
-        Ok(path)
+        Ok((path, false))
     }
 
     /// The transport of the last time is tried first.
@@ -92,7 +102,7 @@ impl Bridge {
         }
     }
 
-    async fn ask(self: &Arc<Self>, client: Era, asker: Asker<'_>) -> Result<Path, Failure> {
+    async fn ask(self: &Arc<Self>, client: Era, asker: Asker<'_>) -> Result<(Path, bool), Failure> {
         let started = Instant::now();
         let own = client == Era::Modern && asker.message.method() == Some("server/discover");
         let mut version = revisions::newest(Era::Modern);
@@ -111,7 +121,7 @@ impl Bridge {
                 Some(probed) => detect::classify(probed.status, &probed.body, version),
                 None => Finding::Unknown,
             };
-            let (path, tentative) = match finding {
+            return Ok(match finding {
                 Finding::Modern { revision, result } => {
                     let result = String::from_utf8_lossy(&result).into_owned();
                     self.verdict.found(Era::Modern);
@@ -156,9 +166,7 @@ impl Bridge {
                     (self.towards_legacy(client), false)
                 }
                 Finding::Unknown => (self.towards_legacy(client), true),
-            };
-            self.paths.found(path.clone(), tentative);
-            return Ok(path);
+            });
         }
     }
 
@@ -189,7 +197,7 @@ impl Bridge {
         if self.paths.forget_translation(wrong) {
             tracing::debug!("the server is not of the era that it was taken for");
             let translation = wrong.clone();
-            tokio::spawn(async move { translation.close().await });
+            self.see_off(async move { translation.close().await });
             if self.paths.client() == Era::Legacy && self.session.initialize().is_some() {
                 self.session.failed(&self.undecided());
             }

@@ -79,11 +79,16 @@ impl Paths {
         None
     }
 
-    /// The way is this one. Whoever calls holds `finding`.
-    pub fn found(&self, path: Path, tentative: bool) {
+    /// The way of a client of this era is this one. Whoever calls holds `finding`. Tells whether the
+    /// client is still of that era: it may have fallen back meanwhile.
+    pub fn found(&self, client: Era, path: Path, tentative: bool) -> bool {
         let mut state = self.state();
-        state.path = Some(path);
-        state.tentative = tentative;
+        let same = state.client.unwrap_or(Era::Legacy) == client;
+        if same {
+            state.path = Some(path);
+            state.tentative = tentative;
+        }
+        same
     }
 
     /// Whether the server has not said of which era it is.

@@ -5,7 +5,7 @@
 //! request is sent, and raised with a later one, or when nobody has asked for a while.
 
 use super::sessions::Waiting;
-use super::{Action, Alarm, Asked, Link, ModernClient, outgoing};
+use super::{Action, Alarm, Asked, Link, ModernClient};
 use crate::era::revisions::LOG_LEVELS;
 use crate::jsonrpc::{Message, member};
 use crate::limits::LOG_LEVEL_KEPT;
@@ -139,14 +139,13 @@ impl ModernClient {
     }
 
     fn tell(&mut self, link: Link, wanted: usize, actions: &mut Vec<Action>) {
-        let id = self.ask(Asked::Level(link));
         if let Some(level) = self.level(link) {
             let raised = level.told.is_some_and(|told| told < wanted);
             level.telling = Some(if raised { Change::Raised } else { Change::Lowered });
             level.told = Some(wanted);
         }
         let params = format!(r#"{{"level":"{}"}}"#, LOG_LEVELS[wanted]);
-        actions.push(Action::ToServer(link, outgoing::own(&id, "logging/setLevel", &params)));
+        self.ask(Asked::Level(link), &params, actions);
     }
 
     /// The lowest level that a request asks for which waits for its answer.

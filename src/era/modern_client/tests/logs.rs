@@ -117,6 +117,16 @@ fn a_refused_level_holds_nobody_up() {
 }
 
 #[test]
+fn a_server_that_does_not_answer_holds_nobody_up_for_ever() {
+    let mut rig = Rig::open("{}", r#"{"logging":{}}"#);
+    let level = id_of(&rig.client(&asking("1", "debug")), "logging/setLevel");
+    let sent = to_server(&rig.wake_for(rig.overdue));
+    assert_eq!(sent[0]["params"]["requestId"].to_string(), level);
+    assert_eq!(sent[1]["method"], "tools/call");
+    assert!(rig.result(&level, "{}").is_empty(), "too late");
+}
+
+#[test]
 fn a_held_request_can_be_taken_back() {
     let mut rig = Rig::open("{}", r#"{"logging":{}}"#);
     let level = id_of(&rig.client(&asking("1", "debug")), "logging/setLevel");
