@@ -46,13 +46,14 @@ use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, Semaphore};
 
 pub use http_sse::TransportChoice;
 
 use crate::era::Era;
 use crate::era::headers::ToolHeaders;
 use crate::error::ExitCode;
+use crate::jsonrpc::Message;
 use crate::limits::{
     MAX_LINK_REQUESTS, MAX_NOTIFICATIONS_IN_FLIGHT, MAX_REQUESTS_IN_FLIGHT,
     MAX_TRANSLATED_IN_FLIGHT,
@@ -101,6 +102,8 @@ pub struct Bridge {
     deliveries: Arc<Semaphore>,
     /// How many there are.
     permits: usize,
+    /// Held for reading while something is ended in the background.
+    goodbyes: Arc<RwLock<()>>,
     /// Of a link: whom to tell that the server is of the other era after all.
     alarm: Option<translation::Alarm>,
 }
@@ -138,6 +141,7 @@ pub async fn run(
         redactor,
         deliveries: Arc::new(Semaphore::new(MAX_NOTIFICATIONS_IN_FLIGHT)),
         permits: MAX_NOTIFICATIONS_IN_FLIGHT,
+        goodbyes: Arc::default(),
         alarm: None,
     });
     let stop = router::route(&bridge, &mut input, &mut signals).await;
@@ -145,9 +149,14 @@ pub async fn run(
 }
 
 impl Bridge {
+    /// Whether a request of the client opens a session.
+    fn opens(&self, request: &Message) -> bool {
+        request.method() == Some("initialize") && self.paths.client() == Era::Legacy
+    }
+
     /// Whether this is a link of a translation.
     fn is_link(&self) -> bool {
-        self.paths.is_fixed()
+        self.alarm.is_some()
     }
 
     /// A further bridge to the same server, in its own era, whose output goes to `outbox`.
@@ -168,6 +177,7 @@ impl Bridge {
             redactor: self.redactor.clone(),
             deliveries: Arc::new(Semaphore::new(MAX_TRANSLATED_IN_FLIGHT)),
             permits: MAX_TRANSLATED_IN_FLIGHT,
+            goodbyes: self.goodbyes.clone(),
             alarm: Some(alarm),
         })
     }

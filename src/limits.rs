@@ -395,6 +395,10 @@ pub const PARKED_CALL: Duration = Duration::from_secs(600);
 /// them may exceed it alone.
 pub const MAX_PARKED_BYTES: usize = 64 << 20;
 
+/// The answer to a request of our own to a legacy server, for which requests of the client wait: a
+/// new log level, a subscription to a resource. Clients give up after 60 s.
+pub const OWN_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Notifications that wait for the acknowledgement of their subscription. Each is a hint to read
 /// again, so that one for each thing is enough.
 pub const MAX_EARLY_NOTIFICATIONS: usize = 64;

@@ -93,9 +93,7 @@ impl Bridge {
             (Era::Legacy, Some(Era::Legacy)) => Path::Legacy,
             (Era::Modern, Some(Era::Modern)) => Path::Modern,
             (Era::Modern, Some(Era::Legacy)) => self.in_front_of_legacy(),
-            (client, None) | (client @ Era::Legacy, Some(Era::Modern)) => {
-                return self.ask(client, asker).await;
-            }
+            (_, None) | (Era::Legacy, Some(Era::Modern)) => return self.ask(client, asker).await,
         };
         Ok((path, false))
     }
@@ -217,7 +215,7 @@ impl Bridge {
         if self.paths.forget_translation(wrong) {
             tracing::debug!("the server is not of the era that it was taken for");
             let translation = wrong.clone();
-            tokio::spawn(async move { translation.close().await });
+            self.see_off(async move { translation.close().await });
             if self.paths.client() == Era::Legacy && self.session.initialize().is_some() {
                 self.session.failed(&self.undecided());
             }

@@ -109,15 +109,27 @@ impl Bridge {
     async fn end_current_session(&self) {
         let links = self.links();
         let ends = links.iter().map(|link| link.end_own_session());
-        tokio::join!(self.end_own_session(), join_all(ends));
+        let goodbyes = timeout(DELETE_TIMEOUT, self.goodbyes.write());
+        tokio::join!(self.end_own_session(), join_all(ends), goodbyes).2.ok();
     }
 
     /// As [`Bridge::end_current_session`], for a bridge without links.
     async fn end_own_session(&self) {
+        let last = self.session.end();
         self.listener.stop();
         self.http_sse.end();
-        let headers = self.session.snapshot().headers;
-        self.end_session(&headers).await;
+        self.end_session(&last).await;
+    }
+
+    /// Ends something that is no longer wanted, in the background. The end of the bridge waits for it
+    /// a moment.
+    pub(super) fn see_off(&self, goodbye: impl Future<Output = ()> + Send + 'static) {
+        // There is none when the bridge is just ending.
+        let present = self.goodbyes.clone().try_read_owned().ok();
+        tokio::spawn(async move {
+            goodbye.await;
+            drop(present);
+        });
     }
 
     /// A link comes to its end: nobody wants anything of it any more.

@@ -34,7 +34,7 @@ impl Bridge {
         if self.answer_ping(&ticket, &message).await {
             return;
         }
-        let opening = message.method() == Some("initialize");
+        let opening = self.opens(&message);
         tokio::select! {
             // In order: mostly its turn is now, and then nothing else need be set up.
             biased;
@@ -83,7 +83,7 @@ impl Bridge {
         if let Some(left) = self.session.begin(message) {
             self.listener.stop();
             let bridge = self.clone();
-            tokio::spawn(async move { bridge.end_session(&left).await });
+            self.see_off(async move { bridge.end_session(&left).await });
         }
         let deadline = Instant::now() + self.settings.initialize_deadline;
         let failure = tokio::select! {
@@ -115,7 +115,7 @@ impl Bridge {
         message: &Message,
         place: &Arc<Place>,
     ) -> Option<Failure> {
-        let initialize = message.method() == Some("initialize");
+        let initialize = self.opens(message);
         let mut again = Again::default();
         loop {
             if !ticket.is_open() {
@@ -231,7 +231,7 @@ impl Bridge {
         if let Some(path) = self.paths.known() {
             return Ok(path);
         }
-        let opening = message.method() == Some("initialize");
+        let opening = self.opens(message);
         let asker = Asker { message, ticket: Some(ticket) };
         tokio::select! {
             biased;

@@ -122,7 +122,7 @@ impl Bridge {
         tracing::trace!("from the client: {}", self.described(&message));
         if let Some(Path::Translated(left)) = self.paths.see_client(&message) {
             left.alarm().raise();
-            tokio::spawn(async move { left.close().await });
+            self.see_off(async move { left.close().await });
         }
         match message.kind() {
             Kind::Request { .. } => self.take_request(message).await,
@@ -178,7 +178,7 @@ impl Bridge {
                 return self.refuse(Failure::new(FailureKind::Overloaded, text).response(id)).await;
             }
         };
-        let initialize = message.method() == Some("initialize");
+        let initialize = self.opens(&message);
         let place = self.order.enter(if initialize {
             order::Kind::Initialize
         } else {
@@ -211,10 +211,12 @@ impl Bridge {
         }
     }
 
-    /// A request that the server does not have yet, because it waits for a sign-in, is taken back
-    /// before it is sent; the server need not hear of it.
+    /// A request that the server does not have yet, because it waits for a sign-in or for the way to
+    /// the server, is taken back before it is sent; the server need not hear of it.
     fn taken_back_in_time(&self, message: &Message) -> bool {
-        if message.method() != Some(CANCELLED) || !self.is_waiting_for_sign_in() {
+        if message.method() != Some(CANCELLED)
+            || !(self.is_waiting_for_sign_in() || self.paths.known().is_none())
+        {
             return false;
         }
         let waiting = cancelled_id(message)

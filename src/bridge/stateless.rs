@@ -19,13 +19,13 @@ use super::ledger::Ticket;
 use super::order::Place;
 use super::subscription::LISTEN;
 use super::verdict::Protocol;
-use crate::era::HEADER_MISMATCH;
 use crate::era::detect;
-use crate::era::headers::{self, ToolHeaders};
+use crate::era::headers::{self, ToolHeaders, VERSION_HEADER};
+use crate::era::{HEADER_MISMATCH, PROTOCOL_VERSION};
 use crate::error::{Failure, FailureKind};
 use crate::http::OnSent;
 use crate::jsonrpc::splice::Patch;
-use crate::jsonrpc::{Id, Message, Source, member};
+use crate::jsonrpc::{INVALID_PARAMS, Id, Message, Source, member};
 use crate::limits::{
     ERROR_BODY_TIMEOUT, MAX_LIST_PAGES, MAX_LOGGED_TEXT, RELIST_TIMEOUT, RETRY_AFTER_MAX,
 };
@@ -66,12 +66,16 @@ impl Bridge {
         message: &Message,
         place: &Arc<Place>,
     ) -> Stateless {
+        let mut mirrored = headers::of_request(message, &self.tools());
+        if !mirrored.contains_key(VERSION_HEADER) {
+            self.refuse_unversioned(ticket).await;
+            return Stateless::Done;
+        }
         if ticket.method() == LISTEN {
-            return self.subscribe(ticket, message, place).await;
+            return self.subscribe(ticket, message, mirrored, place).await;
         }
         let mut again = Again::default();
         loop {
-            let mirrored = headers::of_request(message, &self.tools());
             let attempt = tokio::select! {
                 attempt = self.attempt_once(ticket, message, &mirrored, place) => attempt,
                 // Dropping the response closes its stream.
@@ -82,9 +86,14 @@ impl Bridge {
                 Attempt::Mismatch(refusal, failure) => {
                     let calls = ticket.method() == "tools/call" && !again.relisted;
                     again.relisted = true;
-                    if calls && self.relist(ticket, message, &mirrored).await {
-                        place.again();
-                        continue;
+                    if calls {
+                        self.relist(ticket, message).await;
+                        let corrected = headers::of_request(message, &self.tools());
+                        if ticket.is_open() && corrected != mirrored {
+                            mirrored = corrected;
+                            place.again();
+                            continue;
+                        }
                     }
                     let _ = self.receive(refusal, &mut Context::default()).await;
                     Outcome::Failed(failure)
@@ -145,7 +154,7 @@ impl Bridge {
             ticket,
             first: member::lookup(message.bytes(), &["params", "cursor"]).is_none(),
         });
-        let mut context = Context { listed, ..Context::default() };
+        let mut context = Context { during: Some(ticket), listed, ..Context::default() };
         if !reply.status().is_success() {
             return self.refused_once(ticket, message, reply, &mut context).await;
         }
@@ -281,8 +290,19 @@ impl Bridge {
         self.tools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the server's tools anew; whether the headers of `call` are others now.
-    async fn relist(&self, ticket: &Ticket, call: &Message, before: &HeaderMap) -> bool {
+    /// Answers a request that does not say which revision it is written in, as a modern server must
+    /// (2026-07-28, basic, "Per-request protocol fields"). Sent as it is, it would look like a legacy
+    /// one, and the server's answer would say nothing about its era.
+    async fn refuse_unversioned(&self, ticket: &Ticket) {
+        let text = format!("params._meta must have \"{PROTOCOL_VERSION}\"");
+        let refusal = member::error_response(ticket.id(), INVALID_PARAMS, &text, None);
+        if let Ok(refusal) = Message::parse(refusal, Source::Server) {
+            self.ledger.answer(&refusal).await;
+        }
+    }
+
+    /// Reads the server's tools anew, for the headers of `call`.
+    async fn relist(&self, ticket: &Ticket, call: &Message) {
         tracing::debug!("the server disagrees with the headers of a call; its tools are listed");
         let end = Instant::now() + RELIST_TIMEOUT;
         let listing = self.list_all(call);
@@ -292,9 +312,8 @@ impl Bridge {
                     tracing::debug!("the tools could not be listed");
                 }
             }
-            () = ticket.closed() => return false,
+            () = ticket.closed() => {}
         }
-        headers::of_request(call, &self.tools()) != *before
     }
 
     async fn list_all(&self, call: &Message) -> Result<(), Failure> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use tokio::time::{sleep, timeout_at};
 
 use super::Bridge;
@@ -16,7 +17,6 @@ use super::ledger::Ticket;
 use super::order::Place;
 use super::stateless::Stateless;
 use crate::era::SUBSCRIPTION_ID;
-use crate::era::headers;
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::splice::elements;
 use crate::jsonrpc::{Kind, Message, Source, member};
@@ -35,6 +35,8 @@ const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 /// One subscription.
 #[derive(Default)]
 struct Subscription {
+    /// The headers that mirror the request.
+    mirrored: HeaderMap,
     /// The server's acknowledgement, once there.
     acknowledged: Option<Message>,
     backoff: Backoff,
@@ -59,9 +61,11 @@ impl Bridge {
         self: &Arc<Self>,
         ticket: &Ticket,
         message: &Message,
+        mirrored: HeaderMap,
         place: &Arc<Place>,
     ) -> Stateless {
-        let mut subscription = Subscription::default();
+        let mut subscription = Subscription { mirrored, ..Subscription::default() };
+        let mut repeated = false;
         loop {
             let opened = Instant::now();
             let connection = tokio::select! {
@@ -75,9 +79,10 @@ impl Bridge {
                 Connection::Refused(failure) => return Stateless::Failed(failure),
                 Connection::Broken(failure) => failure,
             };
-            if subscription.acknowledged.is_none() && !broken.unsent {
+            if subscription.acknowledged.is_none() && (repeated || !broken.unsent) {
                 return Stateless::Failed(broken);
             }
+            repeated = true;
             if !std::mem::replace(&mut subscription.complained, true) {
                 tracing::warn!("a subscription is interrupted ({broken}); trying again");
             }
@@ -103,8 +108,10 @@ impl Bridge {
         place: &Arc<Place>,
         subscription: &mut Subscription,
     ) -> Connection {
-        let mirrored = headers::of_request(message, &self.tools());
-        let mut reply = match self.post_mirrored(ticket, message, &mirrored, place).await {
+        let mut reply = match self
+            .post_mirrored(ticket, message, &subscription.mirrored, place)
+            .await
+        {
             Ok(reply) => reply,
             Err(failure) if failure.kind == FailureKind::Unauthorized || failure.is_lasting() => {
                 return Connection::Refused(failure);

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 
@@ -31,7 +31,8 @@ pub struct Translation {
     /// The era of the server.
     server: Era,
     adapter: Mutex<Box<dyn Adapter>>,
-    links: std::sync::Mutex<BTreeMap<Link, Arc<Bridge>>>,
+    /// None once the translation is closed.
+    links: std::sync::Mutex<Option<BTreeMap<Link, Arc<Bridge>>>>,
     client: Weak<Bridge>,
     state: watch::Sender<State>,
 }
@@ -85,7 +86,7 @@ impl Translation {
         Arc::new(Translation {
             server,
             adapter: Mutex::new(adapter),
-            links: std::sync::Mutex::default(),
+            links: std::sync::Mutex::new(Some(BTreeMap::new())),
             client: Arc::downgrade(bridge),
             state: watch::channel(State::Fresh).0,
         })
@@ -149,17 +150,15 @@ impl Translation {
         self.event(|adapter, actions| adapter.end(actions)).await;
     }
 
-    /// Closes all links.
+    /// Closes all links. No new one is opened after that.
     pub async fn close(&self) {
-        let links = std::mem::take(&mut *self.open_links());
-        for link in links.values() {
-            link.close().await;
-        }
+        let links = self.open_links().take().unwrap_or_default();
+        join_all(links.values().map(|link| link.close())).await;
     }
 
     /// The bridges to the server.
     pub fn links(&self) -> Vec<Arc<Bridge>> {
-        self.open_links().values().cloned().collect()
+        self.open_links().iter().flat_map(BTreeMap::values).cloned().collect()
     }
 
     async fn event(self: &Arc<Self>, event: impl FnOnce(&mut dyn Adapter, &mut Vec<Action>)) {
@@ -178,11 +177,15 @@ impl Translation {
                 Action::Answer(response) => self.answer(&client, response).await,
                 // A link takes whatever it is given without waiting: nothing here waits for the
                 // server, which may itself wait for this to go on.
-                Action::ToServer(link, message) => self.link(&client, link).hand(message).await,
+                Action::ToServer(link, message) => {
+                    if let Some(link) = self.link(&client, link) {
+                        link.hand(message).await;
+                    }
+                }
                 Action::Close(link) => {
-                    let closed = self.open_links().remove(&link);
+                    let closed = self.open_links().as_mut().and_then(|links| links.remove(&link));
                     if let Some(link) = closed {
-                        tokio::spawn(async move { link.close().await });
+                        client.see_off(async move { link.close().await });
                     }
                 }
                 Action::Wake(after, token) => drop(tokio::spawn(self.clone().wake(after, token))),
@@ -219,17 +222,19 @@ impl Translation {
         }
     }
 
-    fn link(self: &Arc<Self>, client: &Arc<Bridge>, link: Link) -> Arc<Bridge> {
+    /// The bridge of a link, made with its first message; none where the translation is closed.
+    fn link(self: &Arc<Self>, client: &Arc<Bridge>, link: Link) -> Option<Arc<Bridge>> {
         let mut links = self.open_links();
+        let links = links.as_mut()?;
         if let Some(bridge) = links.get(&link) {
-            return bridge.clone();
+            return Some(bridge.clone());
         }
         let (outbox, inbox) = Outbox::channel();
         let bridge = client.linked(self.server, outbox, self.alarm());
         bridge.presume_transport();
         links.insert(link, bridge.clone());
         tokio::spawn(self.clone().read(link, inbox));
-        bridge
+        Some(bridge)
     }
 
     /// Takes what the server says over a link, until it is closed.
@@ -238,10 +243,10 @@ impl Translation {
     }
 
     async fn read_all(self: Arc<Self>, link: Link, mut inbox: Inbox) {
-        while let Some(bytes) = inbox.next().await {
+        while let Some((bytes, during)) = inbox.next().await {
             // It was a message when it was queued.
             let Ok(message) = Message::parse(bytes, Source::Server) else { continue };
-            if !self.open_links().contains_key(&link) {
+            if !self.open_links().as_ref().is_some_and(|links| links.contains_key(&link)) {
                 return;
             }
             if matches!(message.kind(), Kind::Response { error: false, .. }) {
@@ -253,11 +258,15 @@ impl Translation {
                     first
                 });
             }
-            self.event(|adapter, actions| adapter.take_from_server(link, &message, actions)).await;
+            let during = during.as_deref();
+            self.event(|adapter, actions| {
+                adapter.take_from_server(link, &message, during, actions);
+            })
+            .await;
         }
     }
 
-    fn open_links(&self) -> std::sync::MutexGuard<'_, BTreeMap<Link, Arc<Bridge>>> {
+    fn open_links(&self) -> std::sync::MutexGuard<'_, Option<BTreeMap<Link, Arc<Bridge>>>> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

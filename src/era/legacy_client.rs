@@ -191,7 +191,13 @@ impl Adapter for LegacyClient {
         }
     }
 
-    fn take_from_server(&mut self, _: Link, message: &Message, actions: &mut Vec<Action>) {
+    fn take_from_server(
+        &mut self,
+        _: Link,
+        message: &Message,
+        _: Option<&Id>,
+        actions: &mut Vec<Action>,
+    ) {
         let (calls, subscriptions, mut turn) = self.turn(actions);
         match message.kind() {
             Kind::Response { id, .. } => {

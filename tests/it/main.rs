@@ -9,6 +9,7 @@ mod demo;
 mod ending;
 mod era_detection;
 mod era_hostile;
+mod era_hostile_modern;
 mod era_legacy_client;
 mod era_modern_client;
 mod exactly_once;
