@@ -160,6 +160,10 @@ impl Bridge {
                     }
                 },
                 Ok(Path::Translated(translation)) => {
+                    // The one before may have been wrong: this one has to know what the client set up.
+                    if !initialize && let Err(failure) = self.session_for(None).await {
+                        return Some(failure);
+                    }
                     match translation.request(ticket, message, place).await {
                         Seen::Through => {
                             self.judge(&translation);
@@ -294,8 +298,9 @@ impl Bridge {
                 place.handed_over();
             })
         };
+        let manner = self.manner(initialize);
         let reply = tokio::select! {
-            reply = self.post_request(ticket, message, &headers, on_sent) => reply,
+            reply = self.post_request(ticket, message, &headers, on_sent, manner) => reply,
             () = lingered(ticket) => return Outcome::Done,
             failure = cut_off(&headers, ticket) => return Outcome::Broken(failure),
         };
