@@ -11,6 +11,9 @@ mod era_detection;
 mod era_hostile;
 mod era_legacy_client;
 mod era_modern_client;
+#[cfg(unix)]
+mod era_sign_in;
+mod era_subscriptions;
 mod exactly_once;
 mod faults;
 mod handshake;
