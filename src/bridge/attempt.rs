@@ -56,8 +56,9 @@ impl Bridge {
                 place.handed_over();
             })
         };
+        let manner = self.manner(initialize);
         let reply = tokio::select! {
-            reply = self.post_request(ticket, message, &headers, on_sent) => reply,
+            reply = self.post_request(ticket, message, &headers, on_sent, manner) => reply,
             // Where nobody wants the session any more, it must be known to be ended.
             () = lingered(ticket), if !initialize => return Outcome::Done,
             failure = cut_off(&headers, ticket) => return Outcome::Broken(failure),

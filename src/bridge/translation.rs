@@ -22,8 +22,9 @@ use super::ledger::Ticket;
 use super::order::Place;
 use crate::era::{Action, Adapter, Era, Link};
 use crate::error::{Failure, FailureKind};
-use crate::jsonrpc::{Kind, Message, Source};
-use crate::limits::MAX_LOGGED_TEXT;
+use crate::jsonrpc::splice::Patch;
+use crate::jsonrpc::{Kind, Message, Source, member};
+use crate::limits::{MAX_ERROR_MESSAGE, MAX_LOGGED_TEXT};
 use crate::stdio::writer::{Inbox, Outbox};
 
 /// One adapter and its links.
@@ -83,12 +84,17 @@ impl Alarm {
 impl Translation {
     /// An adapter in front of a server of the era `server`, for the client of `bridge`.
     pub fn new(bridge: &Arc<Bridge>, server: Era, adapter: Box<dyn Adapter>) -> Arc<Translation> {
+        let state = match server {
+            // It has answered `server/discover`, and may work on any request without a word.
+            Era::Modern => State::Proven,
+            Era::Legacy => State::Fresh,
+        };
         Arc::new(Translation {
             server,
             adapter: Mutex::new(adapter),
             links: std::sync::Mutex::new(Some(BTreeMap::new())),
             client: Arc::downgrade(bridge),
-            state: watch::channel(State::Fresh).0,
+            state: watch::channel(state).0,
         })
     }
 
@@ -113,6 +119,8 @@ impl Translation {
             // Nobody has seen it yet.
             return Seen::Again;
         }
+        // From here on it is the adapter that can take it back.
+        ticket.set_sent(true);
         self.take(message).await;
         if message.method() != Some("initialize") {
             place.left();
@@ -207,7 +215,7 @@ impl Translation {
             // What is unanswered goes another way.
             return;
         }
-        match Message::parse(response, Source::Server) {
+        match Message::parse(self.cleaned(client, response), Source::Server) {
             Ok(response) => {
                 client.remember_introduction(&response);
                 if !client.ledger.answer(&response).await {
@@ -220,6 +228,21 @@ impl Translation {
                 tracing::error!("a translated answer is {text}");
             }
         }
+    }
+
+    /// A failure of ours, in which adapters quote what the server said, without secrets.
+    fn cleaned(&self, client: &Bridge, response: Bytes) -> Bytes {
+        let code = member::lookup(&response, &["error", "code"]).and_then(|code| code.parse().ok());
+        if !code.is_some_and(|code: i32| (-31099..=-31000).contains(&code)) {
+            return response;
+        }
+        let said = member::lookup_string(&response, &["error", "message"]).unwrap_or_default();
+        let clean = client.redactor.clean(&said, MAX_ERROR_MESSAGE);
+        if clean == said {
+            return response;
+        }
+        let clean = serde_json::Value::from(clean).to_string();
+        Patch::new().set(&["error", "message"], clean).apply(&response).unwrap_or(response)
     }
 
     /// The bridge of a link, made with its first message; none where the translation is closed.
