@@ -11,7 +11,7 @@ use super::path::Path;
 use super::router::{Reason, Stop, requests_in};
 use crate::auth::Credential;
 use crate::error::{ExitCode, Failure, FailureKind};
-use crate::limits::{DELETE_TIMEOUT, FLUSH_TIMEOUT, OAUTH_REQUEST_TIMEOUT};
+use crate::limits::{DELETE_TIMEOUT, FLUSH_TIMEOUT, HEAD_START, OAUTH_REQUEST_TIMEOUT};
 use crate::platform::Signals;
 use crate::stdio::lines::Line;
 use crate::stdio::queue::Receiver;
@@ -135,6 +135,8 @@ impl Bridge {
     /// A link comes to its end: nobody wants anything of it any more.
     pub(super) async fn close(&self) {
         self.ledger.cancel_all();
+        // What was taken before goes first.
+        let _ = timeout(HEAD_START, self.delivered()).await;
         self.end_own_session().await;
     }
 
