@@ -14,12 +14,12 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::{Mutex, watch};
-use tokio::time::sleep;
 
 use super::Bridge;
 use super::exchange::is_read_only;
 use super::ledger::Ticket;
 use super::order::Place;
+use super::timers::Timers;
 use crate::era::{Action, Adapter, Era, Link};
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::splice::Patch;
@@ -36,6 +36,7 @@ pub struct Translation {
     links: std::sync::Mutex<Option<BTreeMap<Link, Arc<Bridge>>>>,
     client: Weak<Bridge>,
     state: watch::Sender<State>,
+    timers: Timers,
 }
 
 /// How far a translation has come.
@@ -95,6 +96,7 @@ impl Translation {
             links: std::sync::Mutex::new(Some(BTreeMap::new())),
             client: Arc::downgrade(bridge),
             state: watch::channel(state).0,
+            timers: Timers::default(),
         })
     }
 
@@ -161,6 +163,8 @@ impl Translation {
     /// Closes all links. No new one is opened after that.
     pub async fn close(&self) {
         let links = self.open_links().take().unwrap_or_default();
+        // Whoever keeps the time notices.
+        self.timers.set(Duration::ZERO, u64::MAX);
         join_all(links.values().map(|link| link.close())).await;
     }
 
@@ -174,6 +178,7 @@ impl Translation {
         let mut adapter = self.adapter.lock().await;
         event(&mut **adapter, &mut actions);
         self.carry_out(actions).await;
+        self.timers.sweep(|token| adapter.awaits(token));
         drop(adapter);
     }
 
@@ -196,16 +201,23 @@ impl Translation {
                         client.see_off(async move { link.close().await });
                     }
                 }
-                Action::Wake(after, token) => drop(tokio::spawn(self.clone().wake(after, token))),
+                Action::Wake(after, token) => {
+                    if self.timers.set(after, token) {
+                        tokio::spawn(self.clone().keep_time());
+                    }
+                }
             }
         }
     }
 
-    /// Boxed: what follows from an event may lead back here.
-    fn wake(self: Arc<Self>, after: Duration, token: u64) -> BoxFuture<'static, ()> {
+    /// Wakes the adapter at the times that it asked for. Boxed: what follows from an event may lead
+    /// back here.
+    fn keep_time(self: Arc<Self>) -> BoxFuture<'static, ()> {
         async move {
-            sleep(after).await;
-            self.event(|adapter, actions| adapter.wake(token, actions)).await;
+            while self.open_links().is_some() {
+                let token = self.timers.next().await;
+                self.event(|adapter, actions| adapter.wake(token, actions)).await;
+            }
         }
         .boxed()
     }

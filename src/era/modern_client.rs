@@ -286,6 +286,10 @@ impl Adapter for ModernClient {
         }
     }
 
+    fn awaits(&self, token: u64) -> bool {
+        self.alarms.contains_key(&token)
+    }
+
     fn wake(&mut self, token: u64, actions: &mut Vec<Action>) {
         match self.alarms.remove(&token) {
             Some(Alarm::Gathered(call)) => self.gathered(call, actions),
