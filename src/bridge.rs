@@ -17,7 +17,7 @@
 //!
 //! * [`path`]: how messages get to the server; [`detection`]: finding that out.
 //! * [`verdict`]: of which era the server is, kept between starts.
-//! * [`translation`]: carrying out what an adapter of [`crate::era`] asks for.
+//! * [`translation`]: carrying out what an adapter of [`crate::era`] asks for, [`timers`] among it.
 //! * [`stateless`]: the life of one request to a modern server, and [`subscription`]: of one that
 //!   stays open.
 
@@ -39,6 +39,7 @@ pub mod router;
 pub mod session;
 pub mod stateless;
 pub mod subscription;
+pub mod timers;
 pub mod translation;
 pub mod verdict;
 
@@ -46,14 +47,18 @@ use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{RwLock, Semaphore};
 
 pub use http_sse::TransportChoice;
 
 use crate::era::Era;
 use crate::era::headers::ToolHeaders;
 use crate::error::ExitCode;
-use crate::limits::{MAX_NOTIFICATIONS_IN_FLIGHT, MAX_TRANSLATED_IN_FLIGHT};
+use crate::jsonrpc::Message;
+use crate::limits::{
+    MAX_LINK_REQUESTS, MAX_NOTIFICATIONS_IN_FLIGHT, MAX_REQUESTS_IN_FLIGHT,
+    MAX_TRANSLATED_IN_FLIGHT,
+};
 use crate::platform::Signals;
 use crate::secret::Redactor;
 use crate::stdio::reader;
@@ -98,6 +103,8 @@ pub struct Bridge {
     deliveries: Arc<Semaphore>,
     /// How many there are.
     permits: usize,
+    /// Held for reading while something is ended in the background.
+    goodbyes: Arc<RwLock<()>>,
     /// Of a link: whom to tell that the server is of the other era after all.
     alarm: Option<translation::Alarm>,
 }
@@ -126,7 +133,7 @@ pub async fn run(
         verdict: Arc::new(verdict),
         paths: path::Paths::default(),
         tools: Mutex::default(),
-        ledger: ledger::Ledger::new(outbox.clone()),
+        ledger: ledger::Ledger::new(outbox.clone(), MAX_REQUESTS_IN_FLIGHT),
         outbox,
         order: order::Order::default(),
         session: session::Session::default(),
@@ -135,6 +142,7 @@ pub async fn run(
         redactor,
         deliveries: Arc::new(Semaphore::new(MAX_NOTIFICATIONS_IN_FLIGHT)),
         permits: MAX_NOTIFICATIONS_IN_FLIGHT,
+        goodbyes: Arc::default(),
         alarm: None,
     });
     let stop = router::route(&bridge, &mut input, &mut signals).await;
@@ -142,9 +150,14 @@ pub async fn run(
 }
 
 impl Bridge {
+    /// Whether a request of the client opens a session.
+    fn opens(&self, request: &Message) -> bool {
+        request.method() == Some("initialize") && self.paths.client() == Era::Legacy
+    }
+
     /// Whether this is a link of a translation.
     fn is_link(&self) -> bool {
-        self.paths.is_fixed()
+        self.alarm.is_some()
     }
 
     /// A further bridge to the same server, in its own era, whose output goes to `outbox`.
@@ -156,7 +169,7 @@ impl Bridge {
             verdict: self.verdict.clone(),
             paths: path::Paths::fixed(era),
             tools: Mutex::default(),
-            ledger: ledger::Ledger::new(outbox.clone()),
+            ledger: ledger::Ledger::new(outbox.clone(), MAX_LINK_REQUESTS),
             outbox,
             order: order::Order::default(),
             session: session::Session::default(),
@@ -165,6 +178,7 @@ impl Bridge {
             redactor: self.redactor.clone(),
             deliveries: Arc::new(Semaphore::new(MAX_TRANSLATED_IN_FLIGHT)),
             permits: MAX_TRANSLATED_IN_FLIGHT,
+            goodbyes: self.goodbyes.clone(),
             alarm: Some(alarm),
         })
     }

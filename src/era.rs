@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::jsonrpc::{Kind, Message, member};
+use crate::jsonrpc::{Id, Kind, Message, member};
 
 /// The generation of the protocol that one side speaks (2026-07-28, basic/versioning,
 /// "Terminology").
@@ -58,12 +58,11 @@ pub const UNSUPPORTED_VERSION: i32 = -32022;
 
 impl Era {
     /// The era of the client that wrote `first`, the first message of a connection: modern if it
-    /// carries per-request metadata or asks `server/discover`.
+    /// carries per-request metadata, whatever its method, or asks `server/discover`.
     pub fn of_client(first: &Message) -> Era {
         let Kind::Request { method, .. } = first.kind() else { return Era::Legacy };
         let modern = &**method == "server/discover"
-            || (&**method != "initialize"
-                && member::lookup(first.bytes(), &["params", "_meta", PROTOCOL_VERSION]).is_some());
+            || member::lookup(first.bytes(), &["params", "_meta", PROTOCOL_VERSION]).is_some();
         if modern { Era::Modern } else { Era::Legacy }
     }
 }
@@ -100,11 +99,22 @@ pub trait Adapter: Send {
     fn take_from_client(&mut self, message: &Message, actions: &mut Vec<Action>);
 
     /// A message that came over a link: a response to a request that was given to it (its id as it
-    /// was given), a notification, or a request of a legacy server.
-    fn take_from_server(&mut self, link: Link, message: &Message, actions: &mut Vec<Action>);
+    /// was given), a notification, or a request of a legacy server. `during` is the id, as it was
+    /// given, of the request on whose response stream it came; none where it came on a stream that is
+    /// for all of them.
+    fn take_from_server(
+        &mut self,
+        link: Link,
+        message: &Message,
+        during: Option<&Id>,
+        actions: &mut Vec<Action>,
+    );
 
     /// The time of a [`Action::Wake`] has come. Tokens that no longer mean anything are ignored.
     fn wake(&mut self, token: u64, actions: &mut Vec<Action>);
+
+    /// Whether the time of this token still means something.
+    fn awaits(&self, token: u64) -> bool;
 
     /// The client is gone, or the bridge ends: what is still open on purpose (subscriptions) is
     /// ended in good order.
@@ -126,6 +136,10 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":1,"method":"server/discover"}"#, Era::Modern),
             (
                 r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#,
+                Era::Modern,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#,
                 Era::Modern,
             ),
             (

@@ -28,6 +28,13 @@ pub const MAX_SERVER_REQUESTS: usize = 1024;
 /// one for each request of the client in flight, so that handing one over never waits.
 pub const MAX_TRANSLATED_IN_FLIGHT: usize = 4096;
 
+/// Requests that a translation may have at a server at once: those of the client, as many that it has
+/// just taken back, those that wait for input, and subscriptions.
+pub const MAX_LINK_REQUESTS: usize = 2 * MAX_REQUESTS_IN_FLIGHT;
+
+/// Times that an adapter asked for and that mean nothing any more are forgotten beyond this many.
+pub const STALE_TIMERS: usize = 1024;
+
 /// How long a server is known to be modern without being asked again.
 pub const MODERN_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -390,6 +397,10 @@ pub const PARKED_CALL: Duration = Duration::from_secs(600);
 /// Bytes of questions and of early results that wait for a client to send its request again. One of
 /// them may exceed it alone.
 pub const MAX_PARKED_BYTES: usize = 64 << 20;
+
+/// The answer to a request of our own to a legacy server, for which requests of the client wait: a
+/// new log level, a subscription to a resource. Clients give up after 60 s.
+pub const OWN_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Notifications that wait for the acknowledgement of their subscription. Each is a hint to read
 /// again, so that one for each thing is enough.

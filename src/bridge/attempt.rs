@@ -39,7 +39,7 @@ pub(super) enum Outcome {
 impl Bridge {
     /// Sends a request once and follows its response to the end.
     pub(super) async fn attempt(
-        &self,
+        self: &Arc<Self>,
         ticket: &Ticket,
         message: &Message,
         snapshot: &Snapshot,
@@ -56,9 +56,11 @@ impl Bridge {
                 place.handed_over();
             })
         };
+        let manner = self.manner(initialize);
         let reply = tokio::select! {
-            reply = self.post_request(ticket, message, &headers, on_sent) => reply,
-            () = lingered(ticket) => return Outcome::Done,
+            reply = self.post_request(ticket, message, &headers, on_sent, manner) => reply,
+            // Where nobody wants the session any more, it must be known to be ended.
+            () = lingered(ticket), if !initialize => return Outcome::Done,
             failure = cut_off(&headers, ticket) => return Outcome::Broken(failure),
         };
         place.acknowledged();
@@ -73,28 +75,49 @@ impl Bridge {
         let session = if initialize && channel.is_none() { reply.session_id() } else { None };
         let mut context = Context {
             generation: snapshot.generation + u64::from(initialize),
+            during: Some(ticket),
             opening: initialize.then(|| Opening { ticket, session: session.clone(), started }),
             ..Context::default()
         };
         let headers = if initialize {
-            SessionHeaders { session, channel: channel.clone(), ..SessionHeaders::default() }
+            SessionHeaders { session, channel, ..SessionHeaders::default() }
         } else {
             headers
         };
-        if !reply.status().is_success() {
-            return self.refused(ticket, message, &headers, reply, renewed, &mut context).await;
+        let outcome = if !reply.status().is_success() {
+            self.refused(ticket, message, &headers, reply, renewed, &mut context).await
+        } else if initialize && !ticket.is_open() {
+            Outcome::Done
+        } else {
+            self.accepted(ticket, &headers, reply, snapshot, &mut context).await
+        };
+        if initialize && self.session.snapshot().headers.session != headers.session {
+            let bridge = self.clone();
+            self.see_off(async move { bridge.end_session(&headers).await });
         }
-        if let Some(channel) = channel {
-            return self.await_answer(&channel, ticket, reply, &mut context).await;
+        outcome
+    }
+
+    /// A status that is none: the answer comes here or elsewhere.
+    async fn accepted(
+        &self,
+        ticket: &Ticket,
+        headers: &SessionHeaders,
+        reply: Reply,
+        snapshot: &Snapshot,
+        context: &mut Context<'_>,
+    ) -> Outcome {
+        if let Some(channel) = &headers.channel {
+            return self.await_answer(channel, ticket, reply, context).await;
         }
         if reply.status() == StatusCode::ACCEPTED && reply.content() != Content::Events {
             // What else is in such a response is politeness, unless it is the answer.
-            self.relay_body(reply, within(ERROR_BODY_TIMEOUT), &mut context).await;
+            self.relay_body(reply, within(ERROR_BODY_TIMEOUT), context).await;
             return self.await_elsewhere(ticket, snapshot).await;
         }
         match reply.content() {
-            Content::Events => self.follow(ticket, &headers, reply, &mut context).await,
-            Content::Json | Content::Unnamed => self.answered(ticket, reply, &mut context).await,
+            Content::Events => self.follow(ticket, headers, reply, context).await,
+            Content::Json | Content::Unnamed => self.answered(ticket, reply, context).await,
             Content::Other => {
                 let mut reply = reply;
                 let body = reply.read_beginning().await;

@@ -39,6 +39,7 @@ use crate::transport::{Content, Reply, SessionHeaders};
 const ID: &str = r#""mcp-tether/discover""#;
 
 /// What is known about the client that wants a way to the server.
+#[derive(Clone, Copy)]
 pub(super) struct Asker<'a> {
     /// The message that needs it.
     pub message: &'a Message,
@@ -59,30 +60,42 @@ impl Bridge {
     /// # Errors
     /// Why it cannot be found out.
     pub(super) async fn path(self: &Arc<Self>, asker: Asker<'_>) -> Result<Path, Failure> {
-        if let Some(path) = self.paths.known() {
-            return Ok(path);
+        loop {
+            if let Some(path) = self.paths.known() {
+                return Ok(path);
+            }
+            let _one = self.paths.finding.lock().await;
+            if let Some(path) = self.paths.known() {
+                return Ok(path);
+            }
+            let client = self.paths.client();
+            // Boxed: it happens once, and would make the future of every request large.
+            let (path, tentative) = self.find_out(client, asker).boxed().await?;
+            if self.paths.found(client, path.clone(), tentative) {
+                return Ok(path);
+            }
+            // The client fell back to `initialize` meanwhile.
+            if asker.ticket.is_some_and(|ticket| !ticket.is_open()) {
+                return Err(self.undecided());
+            }
         }
-        let _one = self.paths.finding.lock().await;
-        if let Some(path) = self.paths.known() {
-            return Ok(path);
-        }
-        // Boxed: it happens once, and would make the future of every request large.
-        self.find_out(asker).boxed().await
     }
 
-    async fn find_out(self: &Arc<Self>, asker: Asker<'_>) -> Result<Path, Failure> {
+    /// The way for a client of this era, and whether that is a guess.
+    async fn find_out(
+        self: &Arc<Self>,
+        client: Era,
+        asker: Asker<'_>,
+    ) -> Result<(Path, bool), Failure> {
         let known = self.verdict.known();
         self.presume_transport();
-        let path = match (self.paths.client(), known) {
+        let path = match (client, known) {
             (Era::Legacy, Some(Era::Legacy)) => Path::Legacy,
             (Era::Modern, Some(Era::Modern)) => Path::Modern,
             (Era::Modern, Some(Era::Legacy)) => self.in_front_of_legacy(),
-            (client, None) | (client @ Era::Legacy, Some(Era::Modern)) => {
-                return self.ask(client, asker).await;
-            }
+            (_, None) | (Era::Legacy, Some(Era::Modern)) => return self.ask(client, asker).await,
         };
-        self.paths.found(path.clone(), false);
-        Ok(path)
+        Ok((path, false))
     }
 
     /// The transport of the last time is tried first.
@@ -92,7 +105,7 @@ impl Bridge {
         }
     }
 
-    async fn ask(self: &Arc<Self>, client: Era, asker: Asker<'_>) -> Result<Path, Failure> {
+    async fn ask(self: &Arc<Self>, client: Era, asker: Asker<'_>) -> Result<(Path, bool), Failure> {
         let started = Instant::now();
         let own = client == Era::Modern && asker.message.method() == Some("server/discover");
         let mut version = revisions::newest(Era::Modern);
@@ -111,7 +124,7 @@ impl Bridge {
                 Some(probed) => detect::classify(probed.status, &probed.body, version),
                 None => Finding::Unknown,
             };
-            let (path, tentative) = match finding {
+            return Ok(match finding {
                 Finding::Modern { revision, result } => {
                     let result = String::from_utf8_lossy(&result).into_owned();
                     self.verdict.found(Era::Modern);
@@ -156,9 +169,22 @@ impl Bridge {
                     (self.towards_legacy(client), false)
                 }
                 Finding::Unknown => (self.towards_legacy(client), true),
-            };
-            self.paths.found(path.clone(), tentative);
-            return Ok(path);
+            });
+        }
+    }
+
+    /// Asks a server that has refused `request` as one that is not modern would. One in trouble is
+    /// taken for what it was.
+    pub(super) async fn is_modern_still(&self, request: &Message) -> bool {
+        if request.method() == Some("server/discover") {
+            return false;
+        }
+        match self.probe(question_of_modern_client(request), request).await {
+            Ok(Some(Probed { status, body })) => {
+                let finding = detect::classify(status, &body, revisions::newest(Era::Modern));
+                finding != Finding::Legacy
+            }
+            Ok(None) | Err(_) => true,
         }
     }
 
@@ -189,7 +215,7 @@ impl Bridge {
         if self.paths.forget_translation(wrong) {
             tracing::debug!("the server is not of the era that it was taken for");
             let translation = wrong.clone();
-            tokio::spawn(async move { translation.close().await });
+            self.see_off(async move { translation.close().await });
             if self.paths.client() == Era::Legacy && self.session.initialize().is_some() {
                 self.session.failed(&self.undecided());
             }
@@ -289,6 +315,8 @@ impl Bridge {
         }
         match body {
             Ok(Ok(body)) => Ok(Some(Probed { status: status.as_u16(), body })),
+            // What we cannot read may have been the answer of a modern server.
+            Ok(Err(failure)) if failure.kind == FailureKind::TooLarge => Err(failure),
             Ok(Err(failure)) => {
                 tracing::debug!("server/discover: {failure}");
                 Ok(None)
@@ -308,7 +336,7 @@ impl Bridge {
             }
             return Ok(match reply.read().await? {
                 Body::Whole(body) => body,
-                Body::TooLarge(_) => Bytes::new(),
+                Body::TooLarge(_) => return Err(self.size_failure()),
             });
         }
         let mut stream = reply.into_events(Bytes::new());
@@ -322,6 +350,9 @@ impl Bridge {
         };
         loop {
             while let Some(item) = stream.buffered() {
+                if matches!(item, Item::TooLarge { .. }) {
+                    return Err(self.size_failure());
+                }
                 if let Some(answer) = answers(item) {
                     return Ok(answer);
                 }

@@ -11,7 +11,7 @@ use super::path::Path;
 use super::router::{Reason, Stop, requests_in};
 use crate::auth::Credential;
 use crate::error::{ExitCode, Failure, FailureKind};
-use crate::limits::{DELETE_TIMEOUT, FLUSH_TIMEOUT, OAUTH_REQUEST_TIMEOUT};
+use crate::limits::{DELETE_TIMEOUT, FLUSH_TIMEOUT, HEAD_START, OAUTH_REQUEST_TIMEOUT};
 use crate::platform::Signals;
 use crate::stdio::lines::Line;
 use crate::stdio::queue::Receiver;
@@ -70,7 +70,8 @@ async fn finish(
         turned_away.extend(requests_in(line.value));
     }
     let in_flight = async {
-        // What the client took back at the end is not answered.
+        // In here: a client that does not read can stop it. What it took back at the end is not
+        // answered.
         bridge.delivered().await;
         bridge.end_subscriptions().await;
         bridge.ledger.empty().await;
@@ -108,20 +109,34 @@ impl Bridge {
     async fn end_current_session(&self) {
         let links = self.links();
         let ends = links.iter().map(|link| link.end_own_session());
-        tokio::join!(self.end_own_session(), join_all(ends));
+        let goodbyes = timeout(DELETE_TIMEOUT, self.goodbyes.write());
+        tokio::join!(self.end_own_session(), join_all(ends), goodbyes).2.ok();
     }
 
     /// As [`Bridge::end_current_session`], for a bridge without links.
     async fn end_own_session(&self) {
+        let last = self.session.end();
         self.listener.stop();
         self.http_sse.end();
-        let headers = self.session.snapshot().headers;
-        self.end_session(&headers).await;
+        self.end_session(&last).await;
+    }
+
+    /// Ends something that is no longer wanted, in the background. The end of the bridge waits for it
+    /// a moment.
+    pub(super) fn see_off(&self, goodbye: impl Future<Output = ()> + Send + 'static) {
+        // There is none when the bridge is just ending.
+        let present = self.goodbyes.clone().try_read_owned().ok();
+        tokio::spawn(async move {
+            goodbye.await;
+            drop(present);
+        });
     }
 
     /// A link comes to its end: nobody wants anything of it any more.
     pub(super) async fn close(&self) {
         self.ledger.cancel_all();
+        // What was taken before goes first.
+        let _ = timeout(HEAD_START, self.delivered()).await;
         self.end_own_session().await;
     }
 

@@ -34,7 +34,7 @@ impl Bridge {
         if self.answer_ping(&ticket, &message).await {
             return;
         }
-        let opening = message.method() == Some("initialize");
+        let opening = self.opens(&message);
         tokio::select! {
             // In order: mostly its turn is now, and then nothing else need be set up.
             biased;
@@ -83,7 +83,7 @@ impl Bridge {
         if let Some(left) = self.session.begin(message) {
             self.listener.stop();
             let bridge = self.clone();
-            tokio::spawn(async move { bridge.end_session(&left).await });
+            self.see_off(async move { bridge.end_session(&left).await });
         }
         let deadline = Instant::now() + self.settings.initialize_deadline;
         let failure = tokio::select! {
@@ -115,7 +115,7 @@ impl Bridge {
         message: &Message,
         place: &Arc<Place>,
     ) -> Option<Failure> {
-        let initialize = message.method() == Some("initialize");
+        let initialize = self.opens(message);
         let mut again = Again::default();
         loop {
             if !ticket.is_open() {
@@ -126,7 +126,7 @@ impl Bridge {
                 Err(failure) => return Some(failure),
             };
             if !matches!(path, Path::Legacy) {
-                match self.elsewhere(path, ticket, message, place).await {
+                match self.elsewhere(path, ticket, message, place, again.switched).await {
                     ControlFlow::Break(end) => return end,
                     ControlFlow::Continue(()) if again.switched => return Some(self.undecided()),
                     ControlFlow::Continue(()) => again.switched = true,
@@ -196,15 +196,26 @@ impl Bridge {
         ticket: &Ticket,
         message: &Message,
         place: &Arc<Place>,
+        switched: bool,
     ) -> ControlFlow<Option<Failure>> {
         match path {
             Path::Legacy => {}
             Path::Modern => match self.stateless(ticket, message, place).await {
                 Stateless::Done => return ControlFlow::Break(None),
                 Stateless::Failed(failure) => return ControlFlow::Break(Some(failure)),
-                Stateless::OtherEra => self.switch(),
+                // Of a link, whoever gave it the request sends it another way.
+                Stateless::OtherEra(failure) if switched || self.alarm.is_some() => {
+                    return ControlFlow::Break(Some(failure));
+                }
+                Stateless::OtherEra(_) => self.switch(),
             },
             Path::Translated(translation) => {
+                // The one before may have been wrong: this one has to know what the client set up.
+                if !self.opens(message)
+                    && let Err(failure) = self.session_for(None).await
+                {
+                    return ControlFlow::Break(Some(failure));
+                }
                 match translation.request(ticket, message, place).await {
                     Seen::Through => {
                         self.judge(&translation);
@@ -226,7 +237,7 @@ impl Bridge {
         if let Some(path) = self.paths.known() {
             return Ok(path);
         }
-        let opening = message.method() == Some("initialize");
+        let opening = self.opens(message);
         let asker = Asker { message, ticket: Some(ticket) };
         tokio::select! {
             biased;

@@ -19,6 +19,8 @@ use crate::transport::{Content, Reply};
 pub struct Context<'a> {
     /// The session it belongs to.
     pub generation: u64,
+    /// The request that it answers; none for what comes outside of one.
+    pub during: Option<&'a Ticket>,
     /// The client's `initialize`, if this is its response.
     pub opening: Option<Opening<'a>>,
     /// A request that the bridge repeats on its own: its answer is not for the client.
@@ -222,7 +224,7 @@ impl Bridge {
             }
             Kind::Request { id, .. } => {
                 self.ledger.server_request(id, context.generation);
-                self.to_client(message.bytes().clone()).await;
+                self.relay_message(&message, context).await;
             }
             Kind::Notification { method } => {
                 if &**method == CANCELLED
@@ -230,7 +232,7 @@ impl Bridge {
                 {
                     self.ledger.server_cancelled(&id, context.generation);
                 }
-                self.to_client(message.bytes().clone()).await;
+                self.relay_message(&message, context).await;
             }
         }
         Ok(())
@@ -256,6 +258,16 @@ impl Bridge {
             message.bytes().len()
         );
         self.redactor.clean(&text, MAX_LOGGED_TEXT)
+    }
+
+    /// Writes a notification or request of the server. A translation wants to know where it came from.
+    async fn relay_message(&self, message: &Message, context: &Context<'_>) {
+        let message = message.bytes().clone();
+        let Some(ticket) = context.during.filter(|_| self.is_link()) else {
+            return self.to_client(message).await;
+        };
+        // Nobody reads any more where a link is closed.
+        let _ = self.outbox.send_during(message, ticket.id().clone()).await;
     }
 
     /// Writes a message that is no response.

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use crate::error::Failure;
 use crate::jsonrpc::{Id, IdKey, Message};
-use crate::limits::{MAX_REQUESTS_IN_FLIGHT, MAX_SERVER_REQUESTS};
+use crate::limits::MAX_SERVER_REQUESTS;
 use crate::stdio::writer::Outbox;
 
 /// Every request of the client that has no answer yet.
@@ -23,6 +23,7 @@ pub struct Ledger {
     table: Mutex<Table>,
     emptied: Notify,
     outbox: Outbox,
+    limit: usize,
 }
 
 #[derive(Default)]
@@ -62,7 +63,7 @@ struct Request {
 pub enum Refused {
     /// A request with this id is open.
     Duplicate,
-    /// [`MAX_REQUESTS_IN_FLIGHT`] requests are open.
+    /// As many requests are open as may be.
     Full,
 }
 
@@ -134,9 +135,9 @@ impl Ticket {
 }
 
 impl Ledger {
-    /// An empty ledger that writes to `outbox`.
-    pub fn new(outbox: Outbox) -> Ledger {
-        Ledger { table: Mutex::default(), emptied: Notify::new(), outbox }
+    /// An empty ledger for so many requests at once that writes to `outbox`.
+    pub fn new(outbox: Outbox, limit: usize) -> Ledger {
+        Ledger { table: Mutex::default(), emptied: Notify::new(), outbox, limit }
     }
 
     /// Enters a request.
@@ -145,7 +146,7 @@ impl Ledger {
     /// [`Refused`], and the request is not in the ledger.
     pub fn open(&self, id: &Id, method: &str) -> Result<Ticket, Refused> {
         let mut table = self.table();
-        if table.open.len() >= MAX_REQUESTS_IN_FLIGHT {
+        if table.open.len() >= self.limit {
             return Err(Refused::Full);
         }
         match table.open.entry(id.key()) {

@@ -74,6 +74,9 @@ impl Bridge {
             return first_answer;
         }
         self.listener.stop();
+        if self.session.has_ended() {
+            return first_answer;
+        }
         self.listener.live.send_replace(Some(snapshot.generation));
         let bridge = self.clone();
         let (stop, stopped) = watch::channel(());

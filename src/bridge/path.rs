@@ -20,6 +20,12 @@ pub enum Path {
     Translated(Arc<Translation>),
 }
 
+/// Whether a message is what a legacy client begins with. A modern client may send a request of that
+/// name too; its server refuses it.
+fn opens_session(message: &Message) -> bool {
+    message.method() == Some("initialize") && Era::of_client(message) == Era::Legacy
+}
+
 /// The way of one bridge.
 #[derive(Default)]
 pub struct Paths {
@@ -70,7 +76,7 @@ impl Paths {
         let mut state = self.state();
         match state.client {
             None => state.client = Some(Era::of_client(message)),
-            Some(Era::Modern) if !state.fixed && message.method() == Some("initialize") => {
+            Some(Era::Modern) if !state.fixed && opens_session(message) => {
                 state.client = Some(Era::Legacy);
                 return state.path.take();
             }
@@ -79,16 +85,16 @@ impl Paths {
         None
     }
 
-    /// Whether nothing changes the way, because it is a link's.
-    pub fn is_fixed(&self) -> bool {
-        self.state().fixed
-    }
-
-    /// The way is this one. Whoever calls holds `finding`.
-    pub fn found(&self, path: Path, tentative: bool) {
+    /// The way is this one, unless the client has turned out to be of another era than it was found
+    /// for; tells which. Whoever calls holds `finding`.
+    pub fn found(&self, client: Era, path: Path, tentative: bool) -> bool {
         let mut state = self.state();
-        state.path = Some(path);
-        state.tentative = tentative;
+        let fits = state.client.unwrap_or(Era::Legacy) == client;
+        if fits {
+            state.path = Some(path);
+            state.tentative = tentative;
+        }
+        fits
     }
 
     /// Whether the server has not said of which era it is.

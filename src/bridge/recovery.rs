@@ -50,6 +50,9 @@ impl Bridge {
                 Since::Failed(failure) => return Err(failure),
                 Since::Nothing => {}
             }
+            if self.session.has_ended() {
+                return Err(self.over());
+            }
             self.listener.stop();
             self.give_up_stream();
             let started = Instant::now();
@@ -59,6 +62,10 @@ impl Bridge {
                 self.http_sse.close("no session was made on the event stream");
             }
             match renewed {
+                Ok(snapshot) if self.session.has_ended() => {
+                    self.end_session(&snapshot.headers).await;
+                    return Err(self.over());
+                }
                 Ok(snapshot) => {
                     let took = started.elapsed().as_millis();
                     if handshake.provisional {
@@ -100,6 +107,10 @@ impl Bridge {
         Ok(())
     }
 
+    fn over(&self) -> Failure {
+        Failure::new(FailureKind::ShuttingDown, "the session is over").at(&self.endpoint.shown())
+    }
+
     /// `initialize`, answered.
     async fn renew(self: &Arc<Self>, handshake: &Handshake) -> Result<Snapshot, Failure> {
         let Some(initialize) = &handshake.initialize else {
@@ -125,6 +136,7 @@ impl Bridge {
             outcome => outcome?,
         };
         if let Kind::Response { error: true, .. } = answer.kind() {
+            self.end_session(&SessionHeaders { session, ..SessionHeaders::default() }).await;
             let said =
                 member::lookup_string(answer.bytes(), &["error", "message"]).unwrap_or_default();
             let text = format!("initialize was refused: {}", self.redactor.clean(&said, 80));

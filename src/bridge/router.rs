@@ -122,10 +122,11 @@ impl Bridge {
         tracing::trace!("from the client: {}", self.described(&message));
         if let Some(Path::Translated(left)) = self.paths.see_client(&message) {
             left.alarm().raise();
-            tokio::spawn(async move { left.close().await });
+            self.see_off(async move { left.close().await });
         }
         match message.kind() {
             Kind::Request { .. } => self.take_request(message).await,
+            _ if self.paths.is_modern() => self.take_unsent(&message),
             Kind::Notification { .. } => {
                 if self.taken_back_in_time(&message) {
                     return;
@@ -133,6 +134,17 @@ impl Bridge {
                 self.take_delivery(message, order::Kind::Notification).await
             }
             Kind::Response { .. } => self.take_delivery(message, order::Kind::Response).await,
+        }
+    }
+
+    /// A modern server knows no messages of a client but requests; a request is taken back by
+    /// closing its stream (2026-07-28, basic/transports/streamable-http). Nothing waits for that, and
+    /// it waits for nothing: the streams that others wait for may be those that it closes.
+    fn take_unsent(&self, message: &Message) {
+        let id = (message.method() == Some(CANCELLED)).then(|| cancelled_id(message)).flatten();
+        match id {
+            Some(id) => self.ledger.cancel(&id),
+            None => tracing::debug!("{} is kept from the server", self.described(message)),
         }
     }
 
@@ -166,7 +178,7 @@ impl Bridge {
                 return self.refuse(Failure::new(FailureKind::Overloaded, text).response(id)).await;
             }
         };
-        let initialize = message.method() == Some("initialize");
+        let initialize = self.opens(&message);
         let place = self.order.enter(if initialize {
             order::Kind::Initialize
         } else {
@@ -199,10 +211,12 @@ impl Bridge {
         }
     }
 
-    /// A request that the server does not have yet, because it waits for a sign-in, is taken back
-    /// before it is sent; the server need not hear of it.
+    /// A request that the server does not have yet, because it waits for a sign-in or for the way to
+    /// the server, is taken back before it is sent; the server need not hear of it.
     fn taken_back_in_time(&self, message: &Message) -> bool {
-        if message.method() != Some(CANCELLED) || !self.is_waiting_for_sign_in() {
+        if message.method() != Some(CANCELLED)
+            || !(self.is_waiting_for_sign_in() || self.paths.known().is_none())
+        {
             return false;
         }
         let waiting = cancelled_id(message)

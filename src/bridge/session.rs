@@ -33,6 +33,8 @@ struct State {
     attempts: u64,
     /// Why the last attempt failed, until one succeeds.
     lost: Option<Failure>,
+    /// No session is made any more.
+    ended: bool,
     headers: SessionHeaders,
     /// The stream that the next session is established on, with HTTP+SSE.
     channel: Option<Arc<Channel>>,
@@ -199,6 +201,18 @@ impl Session {
         let mut state = self.state();
         state.attempts += 1;
         state.handshake.clone()
+    }
+
+    /// The end: no session is made any more. Returns the headers of the last one.
+    pub fn end(&self) -> SessionHeaders {
+        let mut state = self.state();
+        state.ended = true;
+        state.headers.clone()
+    }
+
+    /// Whether no session is made any more.
+    pub fn has_ended(&self) -> bool {
+        self.state().ended
     }
 
     /// The attempt failed.

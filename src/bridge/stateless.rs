@@ -11,6 +11,7 @@ use http::{HeaderMap, StatusCode};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Bridge;
+use super::access::Manner;
 use super::attempt::{Outcome, soon};
 use super::exchange::is_read_only;
 use super::follow::lost;
@@ -19,13 +20,13 @@ use super::ledger::Ticket;
 use super::order::Place;
 use super::subscription::LISTEN;
 use super::verdict::Protocol;
-use crate::era::HEADER_MISMATCH;
 use crate::era::detect;
-use crate::era::headers::{self, ToolHeaders};
+use crate::era::headers::{self, ToolHeaders, VERSION_HEADER};
+use crate::era::{HEADER_MISMATCH, PROTOCOL_VERSION};
 use crate::error::{Failure, FailureKind};
 use crate::http::OnSent;
 use crate::jsonrpc::splice::Patch;
-use crate::jsonrpc::{Id, Message, Source, member};
+use crate::jsonrpc::{INVALID_PARAMS, Id, Message, Source, member};
 use crate::limits::{
     ERROR_BODY_TIMEOUT, MAX_LIST_PAGES, MAX_LOGGED_TEXT, RELIST_TIMEOUT, RETRY_AFTER_MAX,
 };
@@ -38,8 +39,8 @@ pub(super) enum Stateless {
     Done,
     /// It cannot be answered by the server.
     Failed(Failure),
-    /// The server is no modern one any more, and has not looked at the request.
-    OtherEra,
+    /// The server is no modern one any more, and has not looked at the request. What it said.
+    OtherEra(Failure),
 }
 
 /// Each way of sending a request again happens once.
@@ -53,8 +54,9 @@ struct Again {
 /// What became of one attempt.
 enum Attempt {
     Ended(Outcome),
-    /// The headers and the body disagree for the server; it has not looked at the request.
-    Mismatch(Bytes),
+    /// The headers and the body disagree for the server; it has not looked at the request. What it
+    /// said, and what that means where it does not answer the request.
+    Mismatch(Bytes, Failure),
 }
 
 impl Bridge {
@@ -65,12 +67,16 @@ impl Bridge {
         message: &Message,
         place: &Arc<Place>,
     ) -> Stateless {
+        let mut mirrored = headers::of_request(message, &self.tools());
+        if !mirrored.contains_key(VERSION_HEADER) {
+            self.refuse_unversioned(ticket).await;
+            return Stateless::Done;
+        }
         if ticket.method() == LISTEN {
-            return self.subscribe(ticket, message, place).await;
+            return self.subscribe(ticket, message, mirrored, place).await;
         }
         let mut again = Again::default();
         loop {
-            let mirrored = headers::of_request(message, &self.tools());
             let attempt = tokio::select! {
                 attempt = self.attempt_once(ticket, message, &mirrored, place) => attempt,
                 // Dropping the response closes its stream.
@@ -78,17 +84,25 @@ impl Bridge {
             };
             let outcome = match attempt {
                 Attempt::Ended(outcome) => outcome,
-                Attempt::Mismatch(refusal) => {
+                Attempt::Mismatch(refusal, failure) => {
                     let calls = ticket.method() == "tools/call" && !again.relisted;
                     again.relisted = true;
-                    if calls && self.relist(ticket, message, &mirrored).await {
-                        place.again();
-                        continue;
+                    if calls {
+                        self.relist(ticket, message).await;
+                        let corrected = headers::of_request(message, &self.tools());
+                        if ticket.is_open() && corrected != mirrored {
+                            mirrored = corrected;
+                            place.again();
+                            continue;
+                        }
                     }
                     let _ = self.receive(refusal, &mut Context::default()).await;
-                    return Stateless::Done;
+                    Outcome::Failed(failure)
                 }
             };
+            if !ticket.is_open() {
+                return Stateless::Done;
+            }
             match outcome {
                 Outcome::Done => return Stateless::Done,
                 Outcome::Later(wait, failure) if !again.waited && wait <= RETRY_AFTER_MAX => {
@@ -103,12 +117,12 @@ impl Bridge {
                     place.again();
                     tracing::debug!("{failure}; sent again");
                 }
-                Outcome::OtherEra(_) => return Stateless::OtherEra,
+                Outcome::OtherEra(failure) => return Stateless::OtherEra(failure),
                 Outcome::Later(_, failure)
                 | Outcome::Broken(failure)
                 | Outcome::Failed(failure) => return Stateless::Failed(failure),
                 // There are no sessions.
-                Outcome::SessionLost => return Stateless::OtherEra,
+                Outcome::SessionLost => return Stateless::Failed(self.undecided()),
             }
             if !ticket.is_open() {
                 return Stateless::Done;
@@ -130,7 +144,8 @@ impl Bridge {
         mirrored: &HeaderMap,
         place: &Arc<Place>,
     ) -> Attempt {
-        let reply = match self.post_mirrored(ticket, message, mirrored, place).await {
+        let manner = self.manner(false);
+        let reply = match self.post_mirrored(ticket, message, mirrored, place, manner).await {
             Ok(reply) => reply,
             Err(failure) if failure.kind == FailureKind::StreamLost => {
                 return Attempt::Ended(Outcome::Broken(failure));
@@ -141,9 +156,9 @@ impl Bridge {
             ticket,
             first: member::lookup(message.bytes(), &["params", "cursor"]).is_none(),
         });
-        let mut context = Context { listed, ..Context::default() };
+        let mut context = Context { during: Some(ticket), listed, ..Context::default() };
         if !reply.status().is_success() {
-            return self.refused_once(ticket, reply, &mut context).await;
+            return self.refused_once(ticket, message, reply, &mut context).await;
         }
         Attempt::Ended(match reply.content() {
             Content::Events => {
@@ -172,6 +187,7 @@ impl Bridge {
         message: &Message,
         mirrored: &HeaderMap,
         place: &Arc<Place>,
+        manner: Manner,
     ) -> Result<Reply, Failure> {
         let headers = SessionHeaders { mirrored: mirrored.clone(), ..SessionHeaders::default() };
         let on_sent = {
@@ -181,7 +197,7 @@ impl Bridge {
                 place.handed_over();
             })
         };
-        let reply = self.post_request(ticket, message, &headers, on_sent).await;
+        let reply = self.post_request(ticket, message, &headers, on_sent, manner).await;
         place.acknowledged();
         reply
     }
@@ -198,6 +214,7 @@ impl Bridge {
     async fn refused_once(
         &self,
         ticket: &Ticket,
+        message: &Message,
         mut reply: Reply,
         context: &mut Context<'_>,
     ) -> Attempt {
@@ -208,13 +225,13 @@ impl Bridge {
             return Attempt::Ended(if open { Outcome::Failed(failure) } else { Outcome::Done });
         }
         let body = self.refusal(&mut reply).await;
-        if member::lookup(&body, &["error", "code"]) == Some(&HEADER_MISMATCH.to_string()) {
-            return Attempt::Mismatch(body);
-        }
-        if self.is_legacy_now(reply.status(), &body) {
-            return Attempt::Ended(Outcome::OtherEra(reply.failure(&body)));
-        }
         let failure = reply.failure(&body);
+        if member::lookup(&body, &["error", "code"]) == Some(&HEADER_MISMATCH.to_string()) {
+            return Attempt::Mismatch(body, failure);
+        }
+        if self.is_legacy_now(reply.status(), &body, message).await {
+            return Attempt::Ended(Outcome::OtherEra(failure));
+        }
         if !body.is_empty() && self.receive(body, context).await.is_ok() && !ticket.is_open() {
             return Attempt::Ended(Outcome::Done);
         }
@@ -237,10 +254,17 @@ impl Bridge {
         }
     }
 
-    /// Whether a refusal shows that the server is modern no more. Whoever gets to know tells.
-    pub(super) fn is_legacy_now(&self, status: StatusCode, body: &[u8]) -> bool {
+    /// Whether a refusal shows that the server is modern no more. A proxy before it may have said
+    /// the same of this one request, so that the server is asked. Whoever gets to know tells.
+    pub(super) async fn is_legacy_now(
+        &self,
+        status: StatusCode,
+        body: &[u8],
+        message: &Message,
+    ) -> bool {
         let other = self.verdict.protocol() == Protocol::Auto
-            && detect::is_legacy_refusal(status.as_u16(), body);
+            && detect::is_legacy_refusal(status.as_u16(), body)
+            && !self.is_modern_still(message).await;
         if other && let Some(alarm) = &self.alarm {
             self.verdict.contradicted();
             alarm.raise();
@@ -269,8 +293,19 @@ impl Bridge {
         self.tools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the server's tools anew; whether the headers of `call` are others now.
-    async fn relist(&self, ticket: &Ticket, call: &Message, before: &HeaderMap) -> bool {
+    /// Answers a request that does not say which revision it is written in, as a modern server must
+    /// (2026-07-28, basic, "Per-request protocol fields"). Sent as it is, it would look like a legacy
+    /// one, and the server's answer would say nothing about its era.
+    async fn refuse_unversioned(&self, ticket: &Ticket) {
+        let text = format!("params._meta must have \"{PROTOCOL_VERSION}\"");
+        let refusal = member::error_response(ticket.id(), INVALID_PARAMS, &text, None);
+        if let Ok(refusal) = Message::parse(refusal, Source::Server) {
+            self.ledger.answer(&refusal).await;
+        }
+    }
+
+    /// Reads the server's tools anew, for the headers of `call`.
+    async fn relist(&self, ticket: &Ticket, call: &Message) {
         tracing::debug!("the server disagrees with the headers of a call; its tools are listed");
         let end = Instant::now() + RELIST_TIMEOUT;
         let listing = self.list_all(call);
@@ -280,9 +315,8 @@ impl Bridge {
                     tracing::debug!("the tools could not be listed");
                 }
             }
-            () = ticket.closed() => return false,
+            () = ticket.closed() => {}
         }
-        headers::of_request(call, &self.tools()) != *before
     }
 
     async fn list_all(&self, call: &Message) -> Result<(), Failure> {

@@ -6,16 +6,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::time::sleep;
+use http::HeaderMap;
+use tokio::time::{sleep, timeout_at};
 
 use super::Bridge;
+use super::access::Manner;
+use super::attempt::soon;
 use super::follow::is_passing;
-use super::inbound::Context;
+use super::inbound::{CANCELLED, Context, cancelled_id};
 use super::ledger::Ticket;
 use super::order::Place;
 use super::stateless::Stateless;
+use crate::auth::Asking;
 use crate::era::SUBSCRIPTION_ID;
-use crate::era::headers;
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::splice::elements;
 use crate::jsonrpc::{Kind, Message, Source, member};
@@ -34,6 +37,8 @@ const ACKNOWLEDGED: &str = "notifications/subscriptions/acknowledged";
 /// One subscription.
 #[derive(Default)]
 struct Subscription {
+    /// The headers that mirror the request.
+    mirrored: HeaderMap,
     /// The server's acknowledgement, once there.
     acknowledged: Option<Message>,
     backoff: Backoff,
@@ -44,11 +49,14 @@ struct Subscription {
 enum Connection {
     /// The request is answered or taken back.
     Done,
+    /// It takes a sign-in that nobody is asked for.
+    Locked(Failure),
     /// It broke, or could not be made.
     Broken(Failure),
     /// The server refuses, for good.
     Refused(Failure),
-    OtherEra,
+    /// See [`Stateless::OtherEra`].
+    OtherEra(Failure),
 }
 
 impl Bridge {
@@ -57,9 +65,11 @@ impl Bridge {
         self: &Arc<Self>,
         ticket: &Ticket,
         message: &Message,
+        mirrored: HeaderMap,
         place: &Arc<Place>,
     ) -> Stateless {
-        let mut subscription = Subscription::default();
+        let mut subscription = Subscription { mirrored, ..Subscription::default() };
+        let mut repeated = false;
         loop {
             let opened = Instant::now();
             let connection = tokio::select! {
@@ -69,13 +79,21 @@ impl Bridge {
             };
             let broken = match connection {
                 Connection::Done => return Stateless::Done,
-                Connection::OtherEra => return Stateless::OtherEra,
+                Connection::OtherEra(failure) => return Stateless::OtherEra(failure),
                 Connection::Refused(failure) => return Stateless::Failed(failure),
+                Connection::Locked(failure) => {
+                    tracing::warn!("no messages from the server outside of requests: {failure}");
+                    tokio::select! {
+                        () = self.signed_in() => continue,
+                        () = ticket.closed() => return Stateless::Done,
+                    }
+                }
                 Connection::Broken(failure) => failure,
             };
-            if subscription.acknowledged.is_none() && !broken.unsent {
+            if subscription.acknowledged.is_none() && (repeated || !broken.unsent) {
                 return Stateless::Failed(broken);
             }
+            repeated = true;
             if !std::mem::replace(&mut subscription.complained, true) {
                 tracing::warn!("a subscription is interrupted ({broken}); trying again");
             }
@@ -101,9 +119,15 @@ impl Bridge {
         place: &Arc<Place>,
         subscription: &mut Subscription,
     ) -> Connection {
-        let mirrored = headers::of_request(message, &self.tools());
-        let mut reply = match self.post_mirrored(ticket, message, &mirrored, place).await {
+        let manner = Manner { limit: None, asking: self.asking_for(message, subscription) };
+        let sent = self.post_mirrored(ticket, message, &subscription.mirrored, place, manner).await;
+        let mut reply = match sent {
             Ok(reply) => reply,
+            Err(failure)
+                if failure.kind == FailureKind::Unauthorized && manner.asking == Asking::Nobody =>
+            {
+                return Connection::Locked(failure);
+            }
             Err(failure) if failure.kind == FailureKind::Unauthorized || failure.is_lasting() => {
                 return Connection::Refused(failure);
             }
@@ -118,10 +142,10 @@ impl Bridge {
             return Connection::Refused(self.no_answer(reply).await);
         }
         let body = self.refusal(&mut reply).await;
-        if !status.is_success() && self.is_legacy_now(status, &body) {
-            return Connection::OtherEra;
-        }
         let failure = reply.failure(&body);
+        if !status.is_success() && self.is_legacy_now(status, &body, message).await {
+            return Connection::OtherEra(failure);
+        }
         if self.receive(body, &mut Context::default()).await.is_ok() && !ticket.is_open() {
             return Connection::Done;
         }
@@ -132,6 +156,17 @@ impl Bridge {
         }
     }
 
+    /// Whether a person may be asked to sign in: not for what only we want, nor out of the blue when a
+    /// stream is opened again.
+    fn asking_for(&self, message: &Message, subscription: &Subscription) -> Asking {
+        let wanted = ["params", "notifications", "resourceSubscriptions"];
+        let ours = self.is_link() && member::lookup(message.bytes(), &wanted).is_none();
+        if ours || subscription.acknowledged.is_some() {
+            return Asking::Nobody;
+        }
+        self.manner(false).asking
+    }
+
     async fn relay_subscription(
         &self,
         ticket: &Ticket,
@@ -139,16 +174,21 @@ impl Bridge {
         subscription: &mut Subscription,
     ) -> Connection {
         let mut context = Context::default();
+        // Until when the answer of a server may come that has taken the subscription back.
+        let mut over = None;
         let ended = loop {
             while let Some(item) = stream.buffered() {
                 match acknowledgement(&item) {
+                    // Not yet a reason to come back quickly: the stream may break again at once.
                     Some(again) if subscription.acknowledged.is_some() => {
-                        subscription.backoff.fruitful();
                         self.all_changed(ticket, &again).await;
                     }
                     first => {
                         if first.is_some() {
                             subscription.acknowledged = first;
+                        }
+                        if takes_back(&item, ticket) {
+                            over.get_or_insert_with(soon);
                         }
                         self.receive_item(item, &mut context).await;
                     }
@@ -157,7 +197,11 @@ impl Bridge {
                     return Connection::Done;
                 }
             }
-            match stream.wait().await {
+            let more = match over {
+                None => stream.wait().await,
+                Some(end) => timeout_at(end, stream.wait()).await.unwrap_or(Ok(false)),
+            };
+            match more {
                 Ok(true) => {}
                 Ok(false) => break None,
                 Err(failure) => break Some(failure),
@@ -165,6 +209,9 @@ impl Bridge {
         };
         if let Some(item) = stream.finish() {
             self.receive_last(item, false, &mut context).await;
+        }
+        if over.is_some() {
+            self.end_subscription(ticket).await;
         }
         if !ticket.is_open() {
             return Connection::Done;
@@ -203,15 +250,28 @@ impl Bridge {
     /// "Graceful Closure").
     pub(super) async fn end_listening(&self) {
         for ticket in self.ledger.open_with(LISTEN) {
-            let id = String::from_utf8_lossy(ticket.id().raw()).into_owned();
-            let text = format!(
-                r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"{SUBSCRIPTION_ID}":{id}}}}}}}"#
-            );
-            if let Ok(answer) = Message::parse(text.into(), Source::Server) {
-                self.ledger.answer(&answer).await;
-            }
+            self.end_subscription(&ticket).await;
         }
     }
+
+    async fn end_subscription(&self, ticket: &Ticket) {
+        let id = String::from_utf8_lossy(ticket.id().raw()).into_owned();
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"{SUBSCRIPTION_ID}":{id}}}}}}}"#
+        );
+        if let Ok(answer) = Message::parse(text.into(), Source::Server) {
+            self.ledger.answer(&answer).await;
+        }
+    }
+}
+
+/// Whether the server takes the subscription back (2026-07-28, basic/patterns/cancellation). Its
+/// answer may follow, or not.
+fn takes_back(item: &Item, ticket: &Ticket) -> bool {
+    let Item::Event(event) = item else { return false };
+    let Ok(message) = Message::parse(event.data.clone(), Source::Server) else { return false };
+    message.method() == Some(CANCELLED)
+        && cancelled_id(&message).is_some_and(|id| ticket.is_for(&id))
 }
 
 /// The acknowledgement that an item is.

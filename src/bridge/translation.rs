@@ -12,18 +12,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::{Mutex, watch};
-use tokio::time::sleep;
 
 use super::Bridge;
 use super::exchange::is_read_only;
 use super::ledger::Ticket;
 use super::order::Place;
+use super::timers::Timers;
 use crate::era::{Action, Adapter, Era, Link};
 use crate::error::{Failure, FailureKind};
-use crate::jsonrpc::{Kind, Message, Source};
-use crate::limits::MAX_LOGGED_TEXT;
+use crate::jsonrpc::splice::Patch;
+use crate::jsonrpc::{Kind, Message, Source, member};
+use crate::limits::{MAX_ERROR_MESSAGE, MAX_LOGGED_TEXT};
 use crate::stdio::writer::{Inbox, Outbox};
 
 /// One adapter and its links.
@@ -31,9 +32,11 @@ pub struct Translation {
     /// The era of the server.
     server: Era,
     adapter: Mutex<Box<dyn Adapter>>,
-    links: std::sync::Mutex<BTreeMap<Link, Arc<Bridge>>>,
+    /// None once the translation is closed.
+    links: std::sync::Mutex<Option<BTreeMap<Link, Arc<Bridge>>>>,
     client: Weak<Bridge>,
     state: watch::Sender<State>,
+    timers: Timers,
 }
 
 /// How far a translation has come.
@@ -82,12 +85,18 @@ impl Alarm {
 impl Translation {
     /// An adapter in front of a server of the era `server`, for the client of `bridge`.
     pub fn new(bridge: &Arc<Bridge>, server: Era, adapter: Box<dyn Adapter>) -> Arc<Translation> {
+        let state = match server {
+            // It has answered `server/discover`, and may work on any request without a word.
+            Era::Modern => State::Proven,
+            Era::Legacy => State::Fresh,
+        };
         Arc::new(Translation {
             server,
             adapter: Mutex::new(adapter),
-            links: std::sync::Mutex::default(),
+            links: std::sync::Mutex::new(Some(BTreeMap::new())),
             client: Arc::downgrade(bridge),
-            state: watch::channel(State::Fresh).0,
+            state: watch::channel(state).0,
+            timers: Timers::default(),
         })
     }
 
@@ -108,6 +117,12 @@ impl Translation {
             return Seen::Through;
         }
         let mut state = self.state.subscribe();
+        if matches!(*state.borrow(), State::Wrong { .. }) {
+            // Nobody has seen it yet.
+            return Seen::Again;
+        }
+        // From here on it is the adapter that can take it back.
+        ticket.set_sent(true);
         self.take(message).await;
         if message.method() != Some("initialize") {
             place.left();
@@ -145,17 +160,17 @@ impl Translation {
         self.event(|adapter, actions| adapter.end(actions)).await;
     }
 
-    /// Closes all links.
+    /// Closes all links. No new one is opened after that.
     pub async fn close(&self) {
-        let links = std::mem::take(&mut *self.open_links());
-        for link in links.values() {
-            link.close().await;
-        }
+        let links = self.open_links().take().unwrap_or_default();
+        // Whoever keeps the time notices.
+        self.timers.set(Duration::ZERO, u64::MAX);
+        join_all(links.values().map(|link| link.close())).await;
     }
 
     /// The bridges to the server.
     pub fn links(&self) -> Vec<Arc<Bridge>> {
-        self.open_links().values().cloned().collect()
+        self.open_links().iter().flat_map(BTreeMap::values).cloned().collect()
     }
 
     async fn event(self: &Arc<Self>, event: impl FnOnce(&mut dyn Adapter, &mut Vec<Action>)) {
@@ -163,6 +178,7 @@ impl Translation {
         let mut adapter = self.adapter.lock().await;
         event(&mut **adapter, &mut actions);
         self.carry_out(actions).await;
+        self.timers.sweep(|token| adapter.awaits(token));
         drop(adapter);
     }
 
@@ -174,23 +190,34 @@ impl Translation {
                 Action::Answer(response) => self.answer(&client, response).await,
                 // A link takes whatever it is given without waiting: nothing here waits for the
                 // server, which may itself wait for this to go on.
-                Action::ToServer(link, message) => self.link(&client, link).hand(message).await,
-                Action::Close(link) => {
-                    let closed = self.open_links().remove(&link);
-                    if let Some(link) = closed {
-                        tokio::spawn(async move { link.close().await });
+                Action::ToServer(link, message) => {
+                    if let Some(link) = self.link(&client, link) {
+                        link.hand(message).await;
                     }
                 }
-                Action::Wake(after, token) => drop(tokio::spawn(self.clone().wake(after, token))),
+                Action::Close(link) => {
+                    let closed = self.open_links().as_mut().and_then(|links| links.remove(&link));
+                    if let Some(link) = closed {
+                        client.see_off(async move { link.close().await });
+                    }
+                }
+                Action::Wake(after, token) => {
+                    if self.timers.set(after, token) {
+                        tokio::spawn(self.clone().keep_time());
+                    }
+                }
             }
         }
     }
 
-    /// Boxed: what follows from an event may lead back here.
-    fn wake(self: Arc<Self>, after: Duration, token: u64) -> BoxFuture<'static, ()> {
+    /// Wakes the adapter at the times that it asked for. Boxed: what follows from an event may lead
+    /// back here.
+    fn keep_time(self: Arc<Self>) -> BoxFuture<'static, ()> {
         async move {
-            sleep(after).await;
-            self.event(|adapter, actions| adapter.wake(token, actions)).await;
+            while self.open_links().is_some() {
+                let token = self.timers.next().await;
+                self.event(|adapter, actions| adapter.wake(token, actions)).await;
+            }
         }
         .boxed()
     }
@@ -200,7 +227,7 @@ impl Translation {
             // What is unanswered goes another way.
             return;
         }
-        match Message::parse(response, Source::Server) {
+        match Message::parse(self.cleaned(client, response), Source::Server) {
             Ok(response) => {
                 client.remember_introduction(&response);
                 if !client.ledger.answer(&response).await {
@@ -215,17 +242,34 @@ impl Translation {
         }
     }
 
-    fn link(self: &Arc<Self>, client: &Arc<Bridge>, link: Link) -> Arc<Bridge> {
+    /// A failure of ours, in which adapters quote what the server said, without secrets.
+    fn cleaned(&self, client: &Bridge, response: Bytes) -> Bytes {
+        let code = member::lookup(&response, &["error", "code"]).and_then(|code| code.parse().ok());
+        if !code.is_some_and(|code: i32| (-31099..=-31000).contains(&code)) {
+            return response;
+        }
+        let said = member::lookup_string(&response, &["error", "message"]).unwrap_or_default();
+        let clean = client.redactor.clean(&said, MAX_ERROR_MESSAGE);
+        if clean == said {
+            return response;
+        }
+        let clean = serde_json::Value::from(clean).to_string();
+        Patch::new().set(&["error", "message"], clean).apply(&response).unwrap_or(response)
+    }
+
+    /// The bridge of a link, made with its first message; none where the translation is closed.
+    fn link(self: &Arc<Self>, client: &Arc<Bridge>, link: Link) -> Option<Arc<Bridge>> {
         let mut links = self.open_links();
+        let links = links.as_mut()?;
         if let Some(bridge) = links.get(&link) {
-            return bridge.clone();
+            return Some(bridge.clone());
         }
         let (outbox, inbox) = Outbox::channel();
         let bridge = client.linked(self.server, outbox, self.alarm());
         bridge.presume_transport();
         links.insert(link, bridge.clone());
         tokio::spawn(self.clone().read(link, inbox));
-        bridge
+        Some(bridge)
     }
 
     /// Takes what the server says over a link, until it is closed.
@@ -234,10 +278,10 @@ impl Translation {
     }
 
     async fn read_all(self: Arc<Self>, link: Link, mut inbox: Inbox) {
-        while let Some(bytes) = inbox.next().await {
+        while let Some((bytes, during)) = inbox.next().await {
             // It was a message when it was queued.
             let Ok(message) = Message::parse(bytes, Source::Server) else { continue };
-            if !self.open_links().contains_key(&link) {
+            if !self.open_links().as_ref().is_some_and(|links| links.contains_key(&link)) {
                 return;
             }
             if matches!(message.kind(), Kind::Response { error: false, .. }) {
@@ -249,11 +293,15 @@ impl Translation {
                     first
                 });
             }
-            self.event(|adapter, actions| adapter.take_from_server(link, &message, actions)).await;
+            let during = during.as_deref();
+            self.event(|adapter, actions| {
+                adapter.take_from_server(link, &message, during, actions);
+            })
+            .await;
         }
     }
 
-    fn open_links(&self) -> std::sync::MutexGuard<'_, BTreeMap<Link, Arc<Bridge>>> {
+    fn open_links(&self) -> std::sync::MutexGuard<'_, Option<BTreeMap<Link, Arc<Bridge>>>> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -191,7 +191,13 @@ impl Adapter for LegacyClient {
         }
     }
 
-    fn take_from_server(&mut self, _: Link, message: &Message, actions: &mut Vec<Action>) {
+    fn take_from_server(
+        &mut self,
+        _: Link,
+        message: &Message,
+        _: Option<&Id>,
+        actions: &mut Vec<Action>,
+    ) {
         let (calls, subscriptions, mut turn) = self.turn(actions);
         match message.kind() {
             Kind::Response { id, .. } => {
@@ -220,6 +226,10 @@ impl Adapter for LegacyClient {
                 tracing::warn!(%method, "dropped a request of a server whose revision has none");
             }
         }
+    }
+
+    fn awaits(&self, token: u64) -> bool {
+        self.calls.awaits(token) || self.subscriptions.awaits(token)
     }
 
     fn wake(&mut self, token: u64, actions: &mut Vec<Action>) {

@@ -99,6 +99,8 @@ enum Alarm {
     Expired(u64),
     /// Nobody may want log messages any more.
     Quiet(Link),
+    /// Our own request, whose number is that of the alarm, is unanswered.
+    Overdue(Link),
 }
 
 impl ModernClient {
@@ -189,10 +191,33 @@ impl ModernClient {
         let Some(asked) = self.asked.remove(&number) else {
             return self.answered(number, message, actions);
         };
+        self.alarms.remove(&number);
+        let granted = matches!(message.kind(), Kind::Response { error: false, .. });
         match asked {
             Asked::Initialize(_) => self.initialized(link, message, actions),
             Asked::Level(_) => self.level_set(link, actions),
-            Asked::Subscribe(_, uri) => self.subscribed(link, &uri, message, actions),
+            Asked::Subscribe(_, uri) => self.subscribed(link, &uri, granted, actions),
+            Asked::Unsubscribe(_, uri) => self.unsubscribed(link, &uri, actions),
+        }
+    }
+
+    /// The server has not answered a request of our own: it counts as refused.
+    fn overdue(&mut self, number: u64, actions: &mut Vec<Action>) {
+        let Some(asked) = self.asked.remove(&number) else { return };
+        let link = asked.link();
+        tracing::warn!("the server does not answer {}", asked.method());
+        if let Some(id) = Id::from_raw(outgoing::wire_id(number).into()) {
+            let notice = member::cancelled(&id, "it took too long");
+            actions.push(Action::ToServer(link, notice));
+        }
+        match asked {
+            // Whoever carries out our actions answers it in time.
+            Asked::Initialize(_) => {}
+            Asked::Level(_) => self.level_set(link, actions),
+            Asked::Subscribe(_, uri) => {
+                self.refuse_queued(link, actions);
+                self.subscribed(link, &uri, false, actions);
+            }
             Asked::Unsubscribe(_, uri) => self.unsubscribed(link, &uri, actions),
         }
     }
@@ -202,11 +227,12 @@ impl ModernClient {
         link: Link,
         method: &str,
         message: &Message,
+        during: Option<u64>,
         actions: &mut Vec<Action>,
     ) {
         match method {
             "notifications/progress" => self.progress(link, message, actions),
-            "notifications/message" => self.logged(link, message, actions),
+            "notifications/message" => self.logged(link, message, during, actions),
             CANCELLED => {
                 if let Some(id) = cancelled_id(message) {
                     self.withdraw(link, &id);
@@ -238,17 +264,30 @@ impl Adapter for ModernClient {
         }
     }
 
-    fn take_from_server(&mut self, link: Link, message: &Message, actions: &mut Vec<Action>) {
+    fn take_from_server(
+        &mut self,
+        link: Link,
+        message: &Message,
+        during: Option<&Id>,
+        actions: &mut Vec<Action>,
+    ) {
+        let during = during.and_then(outgoing::number_of);
         if !self.sessions.contains_key(&link) {
             return;
         }
         match message.kind() {
             Kind::Request { id, method } => {
-                self.server_request(link, id, method, message, actions);
+                self.server_request(link, id, method, message, during, actions);
             }
-            Kind::Notification { method } => self.notification(link, method, message, actions),
+            Kind::Notification { method } => {
+                self.notification(link, method, message, during, actions);
+            }
             Kind::Response { .. } => self.response(link, message, actions),
         }
+    }
+
+    fn awaits(&self, token: u64) -> bool {
+        self.alarms.contains_key(&token)
     }
 
     fn wake(&mut self, token: u64, actions: &mut Vec<Action>) {
@@ -259,6 +298,7 @@ impl Adapter for ModernClient {
                 self.give_up(call, actions);
             }
             Some(Alarm::Quiet(link)) => self.quiet(link, actions),
+            Some(Alarm::Overdue(_)) => self.overdue(token, actions),
             None => {}
         }
     }

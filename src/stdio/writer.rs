@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
 use super::queue::{self, Queued, Receiver, Room, Sender};
+use crate::jsonrpc::Id;
 use crate::jsonrpc::framing::one_line;
 use crate::limits::STDOUT_QUEUE_BYTES;
 
@@ -17,7 +18,11 @@ const GATHERED: usize = 64 << 10;
 const TAKEN: usize = 256;
 
 enum Item {
-    Message(Bytes),
+    Message {
+        line: Bytes,
+        /// The request on whose response stream it came. Boxed, because only links know it.
+        during: Option<Box<Id>>,
+    },
     /// Answered when everything before it has been written.
     Flush(oneshot::Sender<()>),
 }
@@ -32,13 +37,14 @@ pub struct Outbox {
 /// A message that has room in the queue.
 pub struct Reserved<'a> {
     line: Bytes,
+    during: Option<Box<Id>>,
     room: Room<'a, Item>,
 }
 
 impl Reserved<'_> {
     /// Sends it.
     pub fn send(self) {
-        self.room.put(Item::Message(self.line));
+        self.room.put(Item::Message { line: self.line, during: self.during });
     }
 }
 
@@ -79,6 +85,17 @@ impl Outbox {
         self.reserve(message).await.map(Reserved::send)
     }
 
+    /// The same for a message that came on the response stream of the request `during`, which the
+    /// other half of an [`Outbox::channel`] wants to know.
+    ///
+    /// # Errors
+    /// [`OutputClosed`] if nobody reads any more.
+    pub async fn send_during(&self, message: Bytes, during: Id) -> Result<(), OutputClosed> {
+        let reserved = self.reserve(message).await?;
+        Reserved { during: Some(Box::new(during)), ..reserved }.send();
+        Ok(())
+    }
+
     /// Waits for room for a message, which must be valid JSON, without sending it yet: what is
     /// decided after the wait happens in one step with the sending.
     ///
@@ -87,7 +104,7 @@ impl Outbox {
     pub async fn reserve(&self, message: Bytes) -> Result<Reserved<'_>, OutputClosed> {
         let line = one_line(message);
         let room = self.queue.reserve(line.len()).await.map_err(|_| OutputClosed)?;
-        Ok(Reserved { line, room })
+        Ok(Reserved { line, during: None, room })
     }
 
     /// Waits until everything queued so far has been written.
@@ -114,12 +131,12 @@ impl Outbox {
 pub struct Inbox(Receiver<Item>);
 
 impl Inbox {
-    /// The next message; `None` when all outboxes are gone. Room in the queue is given back when
-    /// this returns.
-    pub async fn next(&mut self) -> Option<Bytes> {
+    /// The next message, with the request on whose response stream it came if it has one; `None` when
+    /// all outboxes are gone. Room in the queue is given back when this returns.
+    pub async fn next(&mut self) -> Option<(Bytes, Option<Box<Id>>)> {
         loop {
             match self.0.recv().await?.value {
-                Item::Message(line) => return Some(line),
+                Item::Message { line, during } => return Some((line, during)),
                 // Nobody waits any more when the process is in a hurry to end.
                 Item::Flush(done) => drop(done.send(())),
             }
@@ -133,13 +150,13 @@ fn write_all(mut output: impl Write, mut receiver: Receiver<Item>) -> io::Result
     while receiver.blocking_recv_many(&mut taken, TAKEN) > 0 {
         for queued in taken.drain(..) {
             match queued.value {
-                Item::Message(ref line) if line.len() >= GATHERED => {
+                Item::Message { ref line, .. } if line.len() >= GATHERED => {
                     output.write_all(&gathered)?;
                     gathered.clear();
                     output.write_all(line)?;
                     gathered.push(b'\n');
                 }
-                Item::Message(ref line) => {
+                Item::Message { ref line, .. } => {
                     if gathered.len() + line.len() >= GATHERED {
                         output.write_all(&gathered)?;
                         gathered.clear();
@@ -204,6 +221,18 @@ mod tests {
         outbox.flush().await.unwrap();
         let written = String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
         assert_eq!(written, format!("1\n{large}\n2\n{{ }}\n{large}\n3\n"));
+    }
+
+    #[tokio::test]
+    async fn the_other_half_of_a_channel_learns_where_a_message_came_from() {
+        let (outbox, mut inbox) = Outbox::channel();
+        let id = Id::from_raw(Bytes::from_static(b"7")).unwrap();
+        outbox.send(Bytes::from_static(b"1")).await.unwrap();
+        outbox.send_during(Bytes::from_static(b"2"), id.clone()).await.unwrap();
+        drop(outbox);
+        assert_eq!(inbox.next().await, Some((Bytes::from_static(b"1"), None)));
+        assert_eq!(inbox.next().await, Some((Bytes::from_static(b"2"), Some(Box::new(id)))));
+        assert_eq!(inbox.next().await, None);
     }
 
     #[tokio::test]

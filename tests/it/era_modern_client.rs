@@ -60,6 +60,22 @@ fn modern_on_both_sides_changes_no_byte() {
 }
 
 #[test]
+fn a_request_without_a_revision_proves_nothing() {
+    let server = Server::modern();
+    // A client's fault is passed on.
+    server.stateless().set(|s| s.recorded = false);
+    let bridge = Bridge::start(&server);
+    ask(&bridge, 1, "server/discover", "").result();
+    bridge.send(super::support::request(2, "server/discover"));
+    assert_eq!(bridge.answer(2).value()["error"]["code"], -32602);
+    // A method of an earlier time, in the form of this one.
+    assert_eq!(ask(&bridge, 3, "initialize", "").value()["error"]["code"], -32601);
+    assert_eq!(ask(&bridge, 4, "tools/list", "").result()["resultType"], "complete");
+    bridge.finish().clean();
+    assert_eq!(server.kinds(), ["initialize", "tools/list"]);
+}
+
+#[test]
 fn a_subscription_with_a_stateless_server() {
     let server = Server::modern();
     let bridge = start(&server);
@@ -223,6 +239,31 @@ fn a_question_in_the_middle_of_a_call() {
     assert_eq!(bridge.answer(3).value()["error"]["code"], -32602);
     bridge.finish().clean();
     assert_eq!(server.seen("tools/call").len(), 1);
+}
+
+#[test]
+fn a_question_belongs_to_the_call_on_whose_stream_it_comes() {
+    let server = legacy_server();
+    let feeds = [Feed::new(), Feed::new()];
+    let open = feeds.clone();
+    server.maybe("tools/call", move |request| {
+        let second = request.text().contains(r#""name":"second""#);
+        Some(Reply::feed(&open[usize::from(second)]))
+    });
+    let bridge = start(&server);
+    let capabilities = r#"{"roots":{}}"#;
+    for (id, name) in [(1, "first"), (2, "second")] {
+        bridge.send(request(id, "tools/call", &format!(r#""name":"{name}","#), capabilities));
+        server.wait("tools/call", id);
+    }
+    feeds[1].send(event(r#"{"jsonrpc":"2.0","id":77,"method":"roots/list"}"#));
+    assert_eq!(bridge.answer(2).result()["resultType"], "input_required");
+    for call in server.seen("tools/call") {
+        let second = call.text().contains(r#""name":"second""#);
+        feeds[usize::from(second)].send(event(&call.result(r#"{"content":[]}"#)));
+    }
+    assert_eq!(bridge.answer(1).result()["resultType"], "complete");
+    bridge.finish().clean();
 }
 
 #[test]

@@ -8,8 +8,13 @@ mod support;
 mod demo;
 mod ending;
 mod era_detection;
+mod era_hostile;
+mod era_hostile_modern;
 mod era_legacy_client;
 mod era_modern_client;
+#[cfg(unix)]
+mod era_sign_in;
+mod era_subscriptions;
 mod exactly_once;
 mod faults;
 mod handshake;

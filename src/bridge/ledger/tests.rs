@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::error::FailureKind;
 use crate::jsonrpc::Source;
+use crate::limits::MAX_REQUESTS_IN_FLIGHT;
 
 /// A stdout whose lines come out of a channel.
 struct Lines(mpsc::Sender<u8>);
@@ -29,7 +30,7 @@ impl Write for Lines {
 fn ledger() -> (Ledger, Outbox, mpsc::Receiver<u8>) {
     let (sender, receiver) = mpsc::channel();
     let outbox = Outbox::spawn(Lines(sender)).unwrap();
-    (Ledger::new(outbox.clone()), outbox, receiver)
+    (Ledger::new(outbox.clone(), MAX_REQUESTS_IN_FLIGHT), outbox, receiver)
 }
 
 fn id(raw: &str) -> Id {

@@ -71,7 +71,7 @@ impl Bench {
 
     fn server(&mut self, text: &str) -> Vec<String> {
         let mut actions = Vec::new();
-        self.adapter.take_from_server(LINK, &message(text, Source::Server), &mut actions);
+        self.adapter.take_from_server(LINK, &message(text, Source::Server), None, &mut actions);
         self.lines(actions)
     }
 

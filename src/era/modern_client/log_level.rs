@@ -5,7 +5,7 @@
 //! request is sent, and raised with a later one, or when nobody has asked for a while.
 
 use super::sessions::Waiting;
-use super::{Action, Alarm, Asked, Link, ModernClient, outgoing};
+use super::{Action, Alarm, Asked, Link, ModernClient};
 use crate::era::revisions::LOG_LEVELS;
 use crate::jsonrpc::{Message, member};
 use crate::limits::LOG_LEVEL_KEPT;
@@ -81,11 +81,25 @@ impl ModernClient {
         self.quiet_later(link, actions);
     }
 
-    /// A log message of the server is for the client if an open request asks for its level.
-    pub(super) fn logged(&self, link: Link, message: &Message, actions: &mut Vec<Action>) {
+    /// A log message of the server is for the client if the open request that it came for asks for its
+    /// level, or any where that is not known.
+    pub(super) fn logged(
+        &self,
+        link: Link,
+        message: &Message,
+        during: Option<u64>,
+        actions: &mut Vec<Action>,
+    ) {
         let level = member::lookup_string(message.bytes(), &["params", "level"]);
         let level = level.and_then(|level| LOG_LEVELS.iter().position(|known| *known == level));
-        if self.wanted(link).is_some_and(|wanted| level.unwrap_or_default() >= wanted) {
+        let wanted = match during {
+            None => self.wanted(link),
+            Some(number) => {
+                let call = self.calls.get(&number).filter(|call| call.client().is_some());
+                call.and_then(|call| call.level)
+            }
+        };
+        if wanted.is_some_and(|wanted| level.unwrap_or_default() >= wanted) {
             actions.push(Action::ToClient(message.bytes().clone()));
         }
     }
@@ -125,14 +139,13 @@ impl ModernClient {
     }
 
     fn tell(&mut self, link: Link, wanted: usize, actions: &mut Vec<Action>) {
-        let id = self.ask(Asked::Level(link));
         if let Some(level) = self.level(link) {
             let raised = level.told.is_some_and(|told| told < wanted);
             level.telling = Some(if raised { Change::Raised } else { Change::Lowered });
             level.told = Some(wanted);
         }
         let params = format!(r#"{{"level":"{}"}}"#, LOG_LEVELS[wanted]);
-        actions.push(Action::ToServer(link, outgoing::own(&id, "logging/setLevel", &params)));
+        self.ask(Asked::Level(link), &params, actions);
     }
 
     /// The lowest level that a request asks for which waits for its answer.

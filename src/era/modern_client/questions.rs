@@ -1,10 +1,12 @@
 //! Requests of the server (2025-11-25, client): each becomes a question of a call of the client that
 //! may be answered with `input_required`, or is answered here.
 //!
-//! The protocol does not say which call a request of the server belongs to. Any open call of the
-//! session can carry it to the client, because the answer goes back under the server's own id. The
-//! one that carries questions already is preferred, then the oldest that waits for its answer, then
-//! the oldest that waits for the client, whose next round it goes into.
+//! A request that comes on the response stream of a call belongs to that call (2025-11-25,
+//! basic/transports, "Sending Messages to the Server"), and to no other. Of one that comes on a
+//! stream for all, the protocol does not say to which it belongs. Any open call of the session can
+//! carry it to the client, because the answer goes back under the server's own id. The one that
+//! carries questions already is preferred, then the oldest that waits for its answer, then the oldest
+//! that waits for the client, whose next round it goes into.
 
 use std::cmp::Reverse;
 
@@ -23,6 +25,8 @@ pub(super) struct Question {
     pub(super) key: String,
     /// The server's request; none where the question came with an error response.
     pub(super) from: Option<Id>,
+    /// The number of the request that it was asked for, where that is known.
+    pub(super) during: Option<u64>,
     /// What to ask for.
     pub(super) need: Need,
     /// The parameters in the shape of 2026-07-28, as JSON.
@@ -139,6 +143,7 @@ impl ModernClient {
         id: &Id,
         method: &str,
         message: &Message,
+        during: Option<u64>,
         actions: &mut Vec<Action>,
     ) {
         if method == "ping" {
@@ -148,7 +153,7 @@ impl ModernClient {
             Ok((need, params)) => {
                 let key = format!("q{}", self.number());
                 let from = Some(id.clone());
-                let question = Question { key, from, need, params, handed: false };
+                let question = Question { key, from, during, need, params, handed: false };
                 self.pose(link, question, actions);
             }
             Err((code, text)) => {
@@ -160,15 +165,18 @@ impl ModernClient {
 
     /// Gives a question to a call that can carry it to the client.
     fn pose(&mut self, link: Link, question: Question, actions: &mut Vec<Action>) {
-        let carries = |call: &Call| {
-            call.link == link && call.may_be_asked() && call.questions.len() < MAX_QUESTIONS
+        let carries = |number: u64, call: &Call| {
+            question.during.is_none_or(|during| during == number)
+                && call.link == link
+                && call.may_be_asked()
+                && call.questions.len() < MAX_QUESTIONS
         };
         let rank = |call: &Call| match call.phase {
             Phase::Gathering { .. } => 0,
             Phase::Open(_) => 1,
             Phase::Parked { .. } => 2,
         };
-        let calls = self.calls.iter().filter(|(_, call)| carries(call));
+        let calls = self.calls.iter().filter(|(n, call)| carries(**n, call));
         let able = calls.clone().filter(|(_, call)| call.declared.allows(question.need));
         let Some(number) = able.min_by_key(|(n, call)| (rank(call), **n)).map(|(n, _)| *n) else {
             let of_session = self.sessions.get(&link).map(|s| s.signature.declared);
@@ -203,7 +211,7 @@ impl ModernClient {
         actions: &mut Vec<Action>,
     ) {
         for question in questions {
-            if question.handed {
+            if question.handed || question.during.is_some() {
                 let text = "the request that this was asked for is over";
                 refuse(link, &question, INTERNAL_ERROR, text, actions);
             } else {

@@ -188,7 +188,14 @@ impl ModernClient {
 
     fn visit(&mut self, params: String) -> Question {
         let key = format!("q{}", self.number());
-        Question { key, from: None, need: Need::Url, params: Some(params), handed: false }
+        Question {
+            key,
+            from: None,
+            during: None,
+            need: Need::Url,
+            params: Some(params),
+            handed: false,
+        }
     }
 
     /// A retry says what became of the URLs. Tells whether the request may go to the server once

@@ -6,11 +6,11 @@ use super::envelope::{Envelope, Refusal, Signature};
 use super::incoming::{self, Initialized};
 use super::log_level::Level;
 use super::subscriptions::Subscriptions;
-use super::{Action, Asked, Link, ModernClient, Place, outgoing};
+use super::{Action, Alarm, Asked, Link, ModernClient, Place, outgoing};
 use crate::era::revisions::named;
 use crate::era::{Era, UNSUPPORTED_VERSION};
 use crate::jsonrpc::{Id, Kind, Message, member};
-use crate::limits::MAX_LINKS;
+use crate::limits::{MAX_LINKS, OWN_REQUEST_TIMEOUT};
 
 /// One session.
 #[derive(Debug)]
@@ -114,7 +114,8 @@ impl ModernClient {
     fn close(&mut self, link: Link, actions: &mut Vec<Action>) {
         self.sessions.remove(&link);
         self.asked.retain(|_, asked| asked.link() != link);
-        self.alarms.retain(|_, alarm| *alarm != super::Alarm::Quiet(link));
+        let of_link = [Alarm::Quiet(link), Alarm::Overdue(link)];
+        self.alarms.retain(|_, alarm| !of_link.contains(alarm));
         actions.push(Action::Close(link));
     }
 
@@ -128,16 +129,20 @@ impl ModernClient {
             state: State::Opening(Vec::new()),
         };
         self.sessions.insert(link, session);
-        let id = self.ask(Asked::Initialize(link));
+        let number = self.number();
+        self.asked.insert(number, Asked::Initialize(link));
+        let id = outgoing::wire_id(number);
         actions.push(Action::ToServer(link, outgoing::initialize(&id, envelope)));
         link
     }
 
-    /// The id, as JSON, of a new request of our own.
-    pub(super) fn ask(&mut self, asked: Asked) -> String {
-        let number = self.number();
+    /// Gives the server a request of our own, whose answer is not waited for for ever.
+    pub(super) fn ask(&mut self, asked: Asked, params: &str, actions: &mut Vec<Action>) {
+        let (link, method) = (asked.link(), asked.method());
+        let number = self.wake_after(OWN_REQUEST_TIMEOUT, Alarm::Overdue(link), actions);
         self.asked.insert(number, asked);
-        outgoing::wire_id(number)
+        let request = outgoing::own(&outgoing::wire_id(number), method, params);
+        actions.push(Action::ToServer(link, request));
     }
 
     /// Lets a request go on as soon as its session is open.
@@ -252,7 +257,16 @@ impl ModernClient {
 }
 
 impl Asked {
-    fn link(&self) -> Link {
+    pub(super) fn method(&self) -> &'static str {
+        match self {
+            Asked::Initialize(_) => "initialize",
+            Asked::Level(_) => "logging/setLevel",
+            Asked::Subscribe(..) => "resources/subscribe",
+            Asked::Unsubscribe(..) => "resources/unsubscribe",
+        }
+    }
+
+    pub(super) fn link(&self) -> Link {
         match self {
             Asked::Initialize(link)
             | Asked::Level(link)

@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use super::{Action, Asked, Link, ModernClient, outgoing};
-use crate::jsonrpc::{Kind, Message};
+use super::{Action, Asked, Link, ModernClient};
 use crate::limits::{MAX_SUBSCRIPTIONS, REPEATED_AT_ONCE};
 
 /// The subscriptions of one session.
@@ -95,21 +94,30 @@ impl ModernClient {
             one.stage = Stage::Asked;
             all.on_their_way += 1;
             let params = format!(r#"{{"uri":{}}}"#, one.raw);
-            let id = self.ask(Asked::Subscribe(link, uri));
-            let request = outgoing::own(&id, "resources/subscribe", &params);
-            actions.push(Action::ToServer(link, request));
+            self.ask(Asked::Subscribe(link, uri), &params, actions);
         }
     }
 
-    /// The server has answered `resources/subscribe`.
+    /// The server does not answer: what waits for its turn need not wait for that.
+    pub(super) fn refuse_queued(&mut self, link: Link, actions: &mut Vec<Action>) {
+        let Some(all) = self.subscriptions(link) else { return };
+        for uri in std::mem::take(&mut all.queue) {
+            let Some(all) = self.subscriptions(link) else { return };
+            let Some(one) = all.by_uri.remove(&uri) else { continue };
+            for listen in one.listens {
+                self.wish_decided(listen, &uri, false, actions);
+            }
+        }
+    }
+
+    /// The server has decided on `resources/subscribe`.
     pub(super) fn subscribed(
         &mut self,
         link: Link,
         uri: &str,
-        message: &Message,
+        granted: bool,
         actions: &mut Vec<Action>,
     ) {
-        let granted = matches!(message.kind(), Kind::Response { error: false, .. });
         let Some(all) = self.subscriptions(link) else { return };
         all.on_their_way -= 1;
         let mut waiting = BTreeSet::new();
@@ -148,9 +156,7 @@ impl ModernClient {
         let Some(one) = one else { return };
         one.stage = Stage::Ending;
         let params = format!(r#"{{"uri":{}}}"#, one.raw);
-        let id = self.ask(Asked::Unsubscribe(link, uri.to_owned()));
-        let request = outgoing::own(&id, "resources/unsubscribe", &params);
-        actions.push(Action::ToServer(link, request));
+        self.ask(Asked::Unsubscribe(link, uri.to_owned()), &params, actions);
     }
 
     fn subscriptions(&mut self, link: Link) -> Option<&mut Subscriptions> {

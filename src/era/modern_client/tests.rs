@@ -14,12 +14,15 @@ use serde_json::Value;
 
 use super::*;
 use crate::jsonrpc::Source;
+use crate::limits::OWN_REQUEST_TIMEOUT;
 
 /// The adapter, with its actions as text.
 struct Rig {
     adapter: ModernClient,
     /// The last alarm that was asked for.
     alarm: u64,
+    /// The last one for a request of our own, which is not among the actions.
+    overdue: u64,
 }
 
 /// One of the actions, to be compared.
@@ -36,16 +39,22 @@ fn shown(action: &Action) -> String {
 
 impl Rig {
     fn new() -> Rig {
-        Rig { adapter: ModernClient::new(7), alarm: 0 }
+        Rig { adapter: ModernClient::new(7), alarm: 0, overdue: 0 }
     }
 
     fn done(&mut self, actions: &[Action]) -> Vec<String> {
+        let mut rest = Vec::new();
         for action in actions {
-            if let Action::Wake(_, token) = action {
-                self.alarm = *token;
+            match action {
+                Action::Wake(OWN_REQUEST_TIMEOUT, token) => self.overdue = *token,
+                Action::Wake(_, token) => {
+                    self.alarm = *token;
+                    rest.push(shown(action));
+                }
+                _ => rest.push(shown(action)),
             }
         }
-        actions.iter().map(shown).collect()
+        rest
     }
 
     fn client(&mut self, text: &str) -> Vec<String> {
@@ -56,9 +65,15 @@ impl Rig {
     }
 
     fn server_on(&mut self, link: u32, text: &str) -> Vec<String> {
+        self.server_during(link, text, None)
+    }
+
+    /// What comes on the response stream of the request with the id `during`.
+    fn server_during(&mut self, link: u32, text: &str, during: Option<&str>) -> Vec<String> {
+        let during = during.map(|id| Id::from_raw(Bytes::from(id.to_owned())).unwrap());
         let message = Message::parse(Bytes::from(text.to_owned()), Source::Server).unwrap();
         let mut actions = Vec::new();
-        self.adapter.take_from_server(Link(link), &message, &mut actions);
+        self.adapter.take_from_server(Link(link), &message, during.as_ref(), &mut actions);
         self.done(&actions)
     }
 
@@ -72,7 +87,11 @@ impl Rig {
     }
 
     fn wake(&mut self) -> Vec<String> {
-        let (token, mut actions) = (self.alarm, Vec::new());
+        self.wake_for(self.alarm)
+    }
+
+    fn wake_for(&mut self, token: u64) -> Vec<String> {
+        let mut actions = Vec::new();
         self.adapter.wake(token, &mut actions);
         self.done(&actions)
     }

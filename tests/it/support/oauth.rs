@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use super::bridge::{Bridge, Builder};
 use super::browser::{Browser, files, follow};
-use super::{DEADLINE, INITIALIZE, Line, Request, Server};
+use super::{DEADLINE, DISCOVER, INITIALIZE, Line, Request, Server};
 pub use issuer::State;
 pub use options::{At, Iss, Options};
 
@@ -100,7 +100,19 @@ pub struct Realm {
 impl Realm {
     /// With everything as the specification wants it.
     pub fn new() -> Realm {
-        let (mcp, issuer) = (Server::start(), Server::start());
+        Realm::around(Server::start())
+    }
+
+    /// The same around a stateless server.
+    pub fn modern() -> Realm {
+        let realm = Realm::around(Server::modern());
+        let guard = realm.shared.clone();
+        realm.mcp.maybe(DISCOVER, move |r| resource::answer(&guard, r));
+        realm
+    }
+
+    fn around(mcp: Server) -> Realm {
+        let issuer = Server::start();
         let shared = Arc::new(Shared {
             options: Mutex::default(),
             state: Mutex::default(),

@@ -105,6 +105,11 @@ impl Server {
         Server::launch("127.0.0.1:0", None, true).expect("127.0.0.1 has free ports")
     }
 
+    /// Starts a stateless server with TLS.
+    pub fn modern_with_tls(tls: &Tls) -> Server {
+        Server::launch("127.0.0.1:0", Some(tls.acceptor()), true).expect("127.0.0.1 has free ports")
+    }
+
     /// Starts on a port that another server had.
     pub fn on_port(port: u16, modern: bool) -> Server {
         let address = format!("127.0.0.1:{port}");

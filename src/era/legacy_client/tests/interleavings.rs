@@ -131,7 +131,7 @@ impl World {
 
     fn take_from_server(&mut self, text: &str) {
         let mut actions = Vec::new();
-        self.adapter.take_from_server(LINK, &message(text, Source::Server), &mut actions);
+        self.adapter.take_from_server(LINK, &message(text, Source::Server), None, &mut actions);
         self.carry_out(actions);
     }
 

@@ -15,7 +15,7 @@ enum Event {
     Listen { declared: usize, resources: usize },
     Cancel(usize),
     ServerAnswers { which: usize, failure: usize },
-    ServerAsks { link: usize, what: usize },
+    ServerAsks { link: usize, what: usize, during: usize },
     ServerWithdraws(usize),
     ServerAnnounces { link: usize, what: usize },
     Retry { which: usize, answers: bool },
@@ -32,7 +32,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => n.clone().prop_map(Event::Cancel),
         5 => (n.clone(), n.clone())
             .prop_map(|(which, failure)| Event::ServerAnswers { which, failure }),
-        4 => (n.clone(), n.clone()).prop_map(|(link, what)| Event::ServerAsks { link, what }),
+        4 => (n.clone(), n.clone(), n.clone())
+            .prop_map(|(link, what, during)| Event::ServerAsks { link, what, during }),
         1 => n.clone().prop_map(Event::ServerWithdraws),
         1 => (n.clone(), n.clone()).prop_map(|(link, what)| Event::ServerAnnounces { link, what }),
         3 => (n.clone(), any::<bool>()).prop_map(|(which, answers)| Event::Retry { which, answers }),
@@ -121,9 +122,14 @@ impl World {
     }
 
     fn server(&mut self, link: u32, text: String) {
+        self.server_during(link, text, None);
+    }
+
+    fn server_during(&mut self, link: u32, text: String, during: Option<&str>) {
+        let during = during.and_then(|id| Id::from_raw(Bytes::from(id.to_owned())));
         let message = Message::parse(Bytes::from(text), Source::Server).unwrap();
         let mut actions = Vec::new();
-        self.adapter.take_from_server(Link(link), &message, &mut actions);
+        self.adapter.take_from_server(Link(link), &message, during.as_ref(), &mut actions);
         self.carry_out(actions);
     }
 
@@ -272,14 +278,17 @@ impl World {
             Event::ServerAnswers { which, failure } if !self.given.is_empty() => {
                 self.answer(which % self.given.len(), failure);
             }
-            Event::ServerAsks { link: n, what } => {
+            Event::ServerAsks { link: n, what, during } => {
                 let Some(link) = link(self, n) else { return };
                 let id = self.id();
                 self.asked.push((link, id.clone()));
                 let method = QUESTIONS[what % QUESTIONS.len()];
-                self.server(
+                let given = self.given.iter().filter(|(on, _, _)| *on == link);
+                let during = given.map(|(_, id, _)| id.clone()).nth(during);
+                self.server_during(
                     link,
                     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{}}}}"#),
+                    during.as_deref(),
                 );
             }
             Event::ServerWithdraws(n) if !self.asked.is_empty() => {

@@ -67,6 +67,18 @@ fn messages_go_only_to_requests_that_asked() {
 }
 
 #[test]
+fn a_message_on_the_stream_of_a_request_is_for_that_request() {
+    let mut rig = Rig::open("{}", r#"{"logging":{}}"#);
+    let silent = rig.call("{}", "0");
+    let level = id_of(&rig.client(&asking("1", "warning")), "logging/setLevel");
+    let call = id_of(&rig.result(&level, "{}"), "tools/call");
+    assert!(rig.server_during(0, &log("alert"), Some(&silent)).is_empty());
+    assert!(rig.server_during(0, &log("info"), Some(&call)).is_empty());
+    let expected = format!("client {}", log("alert"));
+    assert_eq!(rig.server_during(0, &log("alert"), Some(&call)), [expected]);
+}
+
+#[test]
 fn the_level_is_raised_when_nobody_asks_for_a_while() {
     let mut rig = Rig::open("{}", r#"{"logging":{}}"#);
     let level = id_of(&rig.client(&asking("1", "debug")), "logging/setLevel");
@@ -102,6 +114,16 @@ fn a_refused_level_holds_nobody_up() {
     let sent = rig.server(&error);
     id_of(&sent, "tools/call");
     assert_eq!(sent.len(), 1);
+}
+
+#[test]
+fn a_server_that_does_not_answer_holds_nobody_up_for_ever() {
+    let mut rig = Rig::open("{}", r#"{"logging":{}}"#);
+    let level = id_of(&rig.client(&asking("1", "debug")), "logging/setLevel");
+    let sent = to_server(&rig.wake_for(rig.overdue));
+    assert_eq!(sent[0]["params"]["requestId"].to_string(), level);
+    assert_eq!(sent[1]["method"], "tools/call");
+    assert!(rig.result(&level, "{}").is_empty(), "too late");
 }
 
 #[test]

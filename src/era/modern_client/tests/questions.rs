@@ -108,6 +108,36 @@ fn the_oldest_call_that_can_carries_a_question() {
 }
 
 #[test]
+fn a_question_on_the_stream_of_a_call_is_of_that_call() {
+    let mut rig = Rig::open(EVERYTHING, "{}");
+    let first = rig.call(EVERYTHING, "1");
+    let second = rig.call(EVERYTHING, "2");
+    rig.server_during(0, &ask("5", FORM), Some(&second));
+    let asked = rig.wake();
+    assert_eq!(answer(&asked)["id"], 2);
+    // Also while it is parked; and what comes meanwhile on the other stream is of the other.
+    assert!(rig.server_during(0, &ask("6", ROOTS), Some(&second)).is_empty());
+    rig.server_during(0, &ask("7", ROOTS), Some(&first));
+    assert_eq!(answer(&rig.wake())["id"], 1);
+    // It ends with its call, although another is open that could carry it.
+    rig.call(EVERYTHING, "3");
+    let actions = rig.result(&second, "{}");
+    assert_eq!(refusal(&actions), -32603, "the one that was not handed over");
+}
+
+#[test]
+fn a_question_on_the_stream_of_a_call_that_cannot_carry_it() {
+    let mut rig = Rig::open(EVERYTHING, "{}");
+    let list = id_of(&rig.client(&request_of(EVERYTHING, "1", "tools/list", "")), "tools/list");
+    let over = rig.call(EVERYTHING, "2");
+    rig.result(&over, "{}");
+    rig.call(EVERYTHING, "3");
+    for during in [&list, &over] {
+        assert_eq!(refusal(&rig.server_during(0, &ask("5", ROOTS), Some(during))), -32601);
+    }
+}
+
+#[test]
 fn an_answer_that_comes_first_wins() {
     let mut rig = Rig::open(EVERYTHING, "{}");
     let id = rig.call(EVERYTHING, "1");

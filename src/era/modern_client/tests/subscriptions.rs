@@ -164,6 +164,21 @@ fn many_resources_are_asked_for_a_few_at_a_time() {
 }
 
 #[test]
+fn a_server_that_does_not_answer_grants_nothing() {
+    let mut rig = Rig::open("{}", ALL);
+    let uris: Vec<_> = (0..2 * REPEATED_AT_ONCE).map(|n| format!("\"a:{n}\"")).collect();
+    let filter =
+        format!(r#"{{"toolsListChanged":true,"resourceSubscriptions":[{}]}}"#, uris.join(","));
+    let asked = to_server(&rig.client(&listen("1", &filter)));
+    assert_eq!(rig.result(&asked[0]["id"].to_string(), "{}").len(), 1, "the next one");
+    let first = rig.overdue - REPEATED_AT_ONCE as u64 + 1;
+    let actions: Vec<String> = (first..=rig.overdue).flat_map(|n| rig.wake_for(n)).collect();
+    let granted = r#"{"toolsListChanged":true,"resourceSubscriptions":["a:0"]}"#;
+    assert_eq!(actions.last(), Some(&acknowledged("1", granted)));
+    assert_eq!(to_server(&actions).len(), REPEATED_AT_ONCE, "all of them are taken back");
+}
+
+#[test]
 fn the_end_closes_subscriptions_in_good_order() {
     let mut rig = Rig::open("{}", ALL);
     rig.client(&listen("1", r#"{"toolsListChanged":true}"#));
