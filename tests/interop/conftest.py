@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -32,6 +34,15 @@ def pytest_sessionstart() -> None:
     program = bridge_command()[0]
     if shutil.which(program) is None:
         pytest.exit(f"there is no bridge at {program}: build it, or set MCP_TETHER_BIN", returncode=2)
+    # What a bridge remembers of servers stays away from the home of whoever runs the tests.
+    os.environ["MCP_TETHER_HOME"] = MEMORY.name
+
+
+def pytest_unconfigure() -> None:
+    MEMORY.cleanup()
+
+
+MEMORY = tempfile.TemporaryDirectory(prefix="mcp-tether-interop-")
 
 
 @pytest.fixture(scope="session")
@@ -97,11 +108,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.fixture
 def bridged(
-    request: pytest.FixtureRequest, servers: Callable[[str], Server]
+    request: pytest.FixtureRequest, servers: Callable[[str], Server], tmp_path: Path
 ) -> Iterator[Callable[..., Bridged]]:
     """Starts a bridge to a server of a kind (or a given server), with a recorder between.
 
-    At the end of a test that passed, the bridge must end with 0 after its stdin was closed.
+    It remembers nothing of earlier tests, whose recorders may have had the same port. At the end of a test
+    that passed, the bridge must end with 0 after its stdin was closed.
     """
     with ExitStack() as stack:
         clients: list[StdioClient] = []
@@ -109,7 +121,9 @@ def bridged(
         def start(where: str | Server, make: type[StdioClient] = StdioClient, **more: Any) -> Bridged:
             server = servers(where) if isinstance(where, str) else where
             recorder = stack.enter_context(Recorder(server.port))
-            client = make([*bridge_command(), recorder.url(server.kind.path)], **more)
+            environment = {**os.environ, "MCP_TETHER_HOME": str(tmp_path / "tether")}
+            command = [*bridge_command(), recorder.url(server.kind.path), *server.kind.flags]
+            client = make(command, env=environment, **more)
             stack.callback(client.kill)
             clients.append(client)
             return Bridged(client, recorder, server)

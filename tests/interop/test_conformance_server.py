@@ -26,6 +26,9 @@ SUITE = Kind("suite", "interop-suite", script(NODE, "suite.mjs"), sessions=True)
 # The runs of both files together.
 EVERY = len(CASES) + 3 * sum(len(required(revision, "server")) + 1 for revision in ("2025-11-25", "2026-07-28"))
 
+# The suite waits only some hundred milliseconds for some things, which a busy machine may need for itself.
+ATTEMPTS = 3
+
 REVISIONS = ["2025-11-25", "2026-07-28"]
 
 # What the suite sees of a translation of 2026-07-28 for a server of 2025-11-25, and why it must.
@@ -88,7 +91,10 @@ def direct(target: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
 
     def get(revision: str) -> Findings:
         if revision not in found:
-            found[revision] = findings(target, revision, tmp_path_factory.mktemp("direct"))
+            for _ in range(ATTEMPTS):
+                found[revision] = findings(target, revision, tmp_path_factory.mktemp("direct"))
+                if all(map(good, found[revision].values())):
+                    break
         return found[revision]
 
     return get
@@ -119,21 +125,24 @@ def test_through_the_bridge(
     bridge = [*bridge_command(), target, "--protocol", era]
     command = [str(NODE), str(HERE / "servers" / "front.mjs")]
     front = Server(Kind("front", "", lambda port: [*command, "--port", str(port), "--", *bridge], sessions=True))
+    expected = direct(revision)
     try:
-        found = findings(front.url, revision, tmp_path)
+        for attempt in range(ATTEMPTS):
+            found = findings(front.url, revision, tmp_path / str(attempt))
+            different = [
+                f"{name}: {sign} {check}"
+                for name, checks in found.items()
+                for sign, differing in (("-", expected[name] - checks), ("+", checks - expected[name]))
+                for check in differing
+                if not (revision == "2026-07-28" and era == "legacy" and name in SEEN)
+            ]
+            if not different:
+                break
         log = front.log()
     finally:
         front.stop()
     how = f"bridged to {era}"
     verdicts.extend(Verdict("server", NEW, revision, name, how, good(checks)) for name, checks in found.items())
-    expected = direct(revision)
-    different = [
-        f"{name}: {sign} {check}"
-        for name, checks in found.items()
-        for sign, differing in (("-", expected[name] - checks), ("+", checks - expected[name]))
-        for check in differing
-        if not (revision == "2026-07-28" and era == "legacy" and name in SEEN)
-    ]
     assert different == [], "\n".join([*different, log])
     shutil.rmtree(tmp_path, ignore_errors=True)
 

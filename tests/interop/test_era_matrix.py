@@ -252,8 +252,67 @@ def test_what_a_server_asks(dialect: str, name: str, connect: Connect) -> None:
     assert client.tool("roots") == "file:///interop"
     if name in (*MODERN, *DUAL):
         assert client.tool("interview") == "Ada, 1 root(s), sampled an ode to Ada"
+    if name.startswith("typescript-2"):
+        confided = client.request("prompts/get", {"name": "confide"})
+        assert confided["messages"][0]["content"]["text"] == "Ada confides"
     client.handlers["elicitation/create"] = lambda params: {"action": "decline"}
     assert client.tool("ask").startswith("decline: ")
+
+
+# The SDK 2.x for Python has no resolver for it.
+@pytest.mark.parametrize("name", [name for name in SERVERS if not name.startswith("python-2")])
+@both_dialects
+def test_urls_to_visit(dialect: str, name: str, connect: Connect) -> None:
+    """Only a client that can open them is asked to."""
+    visited: list[str] = []
+
+    def visit(params: dict[str, Any]) -> dict[str, Any]:
+        assert params["mode"] == "url"
+        visited.append(params["url"])
+        return {"action": "accept"}
+
+    able = {"elicitation": {"form": {}, "url": {}}}
+    client = connect(capabilities=able, handlers={"elicitation/create": visit})
+    client.initialize()
+    assert client.tool("visit") == "accept" and visited == ["https://interop.example/visit"]
+
+
+@every_cell
+@pytest.mark.parametrize("dialect", ["modern"])
+def test_capabilities_of_each_request(dialect: str, name: str, connect: Connect) -> None:
+    """What a client can do it says with every request, and not the first one counts."""
+    client = connect(capabilities={})
+    client.initialize()
+    assert client.tool("echo", {"message": "first"}) == "Echo: first"
+    client.capabilities = CAPABILITIES
+    assert client.tool("ask") == "accept: Ada"
+    assert client.tool("roots") == "file:///interop"
+
+
+@pytest.mark.parametrize("name", [*MODERN, *DUAL])
+@pytest.mark.parametrize("dialect", ["legacy"])
+@pytest.mark.parametrize("version", ["2024-11-05", "2025-03-26", "2025-06-18"])
+def test_older_revisions(version: str, dialect: str, name: str, connect: Connect) -> None:
+    """A modern server is told of a client that is older still; elicitation came with 2025-06-18."""
+    capabilities = {key: CAPABILITIES[key] for key in ("sampling", "roots")}
+    client = connect(capabilities=CAPABILITIES if version == "2025-06-18" else capabilities)
+    hello = client.initialize(version)
+    assert hello["protocolVersion"] == version and hello["serverInfo"]["name"] == server_name(name)
+    assert {"echo", "roots"} <= {tool["name"] for tool in client.request("tools/list")["tools"]}
+    assert client.tool("echo", {"message": "hello"}) == "Echo: hello"
+    assert client.tool("sample", {"prompt": "a haiku"}) == "interop-model: sampled a haiku"
+    assert client.tool("roots") == "file:///interop"
+    client.notify("notifications/roots/list_changed")
+    answer = client.start_tool("ask").message()
+    if version == "2025-06-18":
+        assert answer["result"]["content"][0]["text"] == "accept: Ada"
+    else:
+        assert "error" in answer or answer["result"]["isError"], answer
+    watch(client)
+    client.tool("touch")
+    client.wait_notification(UPDATED)
+    assert count(client) > 0
+    assert client.request("prompts/list")["prompts"] and client.request("ping") == {}
 
 
 @every_cell

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
+from uuid import uuid4
 
 from common import COUNTER, NAMES, arguments, gate, gates, release, serve
 from mcp.server.fastmcp import Context, FastMCP
@@ -156,6 +157,11 @@ def create_server(stateless: bool) -> FastMCP:
     async def ask(context: Context) -> str:
         answer = await context.elicit("What is your name?", Name)
         return f"{answer.action}: {answer.data.name if answer.action == 'accept' else None}"
+
+    @server.tool(name="visit")
+    async def visit(context: Context) -> str:
+        answer = await context.elicit_url("Please visit", "https://interop.example/visit", str(uuid4()))
+        return answer.action
 
     @server.tool(name="sample")
     async def sample(prompt: str, context: Context) -> str:

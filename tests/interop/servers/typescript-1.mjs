@@ -124,6 +124,13 @@ function createServer() {
     );
     return text(`${answer.action}: ${answer.content?.name}`);
   });
+  tool('visit', {}, async (_arguments, extra) => {
+    const answer = await server.server.elicitInput(
+      { mode: 'url', message: 'Please visit', url: 'https://interop.example/visit', elicitationId: randomUUID() },
+      { relatedRequestId: extra.requestId },
+    );
+    return text(answer.action);
+  });
   tool('sample', { prompt: z.string() }, async ({ prompt }, extra) => {
     const answer = await server.server.createMessage(
       { messages: [{ role: 'user', content: { type: 'text', text: prompt } }], maxTokens: 10 },

@@ -119,6 +119,13 @@ function build({ era }) {
     return text(`${known.name}, ${known.roots} root(s), ${inputResponse(answers, 'sample').result.content.text}`);
   });
 
+  tool('visit', {}, async (_arguments, context) => {
+    const visit = inputResponse(context.mcpReq.inputResponses, 'visit');
+    if (visit.kind !== 'missing') return text(visit.action);
+    const url = inputRequired.elicitUrl({ message: 'Please visit', url: 'https://interop.example/visit' });
+    return inputRequired({ inputRequests: { visit: url } });
+  });
+
   // Arguments that a client of Streamable HTTP repeats in headers; an older one need not know.
   server.registerTool(
     'tagged',
@@ -156,6 +163,11 @@ function build({ era }) {
     },
     ({ name }) => ({ messages: [{ role: 'user', content: { type: 'text', text: `Hello, ${name}!` } }] }),
   );
+  server.registerPrompt('confide', { description: 'Asks before it answers' }, (context) => {
+    const name = inputResponse(context.mcpReq.inputResponses, 'name');
+    if (name.kind === 'missing') return inputRequired({ inputRequests: { name: askName() } });
+    return { messages: [{ role: 'user', content: { type: 'text', text: `${name.content?.name} confides` } }] };
+  });
   if (era === 'legacy') watches(server);
   return server;
 }

@@ -32,6 +32,10 @@ class Exchange:
     response: bytearray = field(default_factory=bytearray)
     finished: bool = False
 
+    def asks_the_era(self) -> bool:
+        """Whether it is the bridge's own question of which era the server is."""
+        return b'"server/discover"' in self.body
+
     def messages(self) -> list[bytes]:
         """The JSON-RPC messages in the response, as the server spelled them."""
         kind = self.response_headers.get("content-type", "").split(";")[0].strip().lower()
@@ -259,10 +263,20 @@ class Recorder:
 
         asyncio.run_coroutine_threadsafe(reset(), self._loop).result(DEADLINE)
 
-    def all(self, method: str) -> list[Exchange]:
-        """The exchanges of an HTTP method so far."""
+    def for_the_client(self) -> list[Exchange]:
+        """The exchanges so far, without the question of the era that the bridge asks for itself.
+
+        Nor with the end of the session that some servers make of that question.
+        """
         with self.changed:
-            return [exchange for exchange in self.exchanges if exchange.method == method]
+            exchanges = list(self.exchanges)
+        made = {e.response_headers.get("mcp-session-id") for e in exchanges if e.asks_the_era()} - {None}
+        ended = [e for e in exchanges if e.method == "DELETE" and e.headers.get("mcp-session-id") in made]
+        return [e for e in exchanges if not e.asks_the_era() and e not in ended]
+
+    def all(self, method: str) -> list[Exchange]:
+        """Those of an HTTP method."""
+        return [exchange for exchange in self.for_the_client() if exchange.method == method]
 
     def posts(self, rpc_method: str) -> list[Exchange]:
         """The POSTs of a JSON-RPC method so far."""
@@ -282,9 +296,8 @@ class Recorder:
             return value
 
     def server_messages(self) -> list[bytes]:
-        """Every message that the server has sent, as it spelled them."""
-        with self.changed:
-            return [message for exchange in self.exchanges for message in exchange.messages()]
+        """Every message that the server has sent for the client, as it spelled them."""
+        return [message for exchange in self.for_the_client() for message in exchange.messages()]
 
     def close(self) -> None:
         """Ends the relay."""

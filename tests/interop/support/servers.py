@@ -36,6 +36,8 @@ class Kind:
     """Whether it is one of ours, with the tools `hold`, `release`, `holds` and `announce`."""
     resumable: bool = False
     """Whether it is one of ours with an event store: `paced`, `close-own-stream`, `close-standalone`, `ask`."""
+    flags: tuple[str, ...] = ()
+    """What the bridge has to be told, so that the tests of sessions meet a server with sessions."""
     path: str = "/mcp"
     ready: str = r"listening (\d+)"
 
@@ -67,12 +69,20 @@ KINDS = {
             script(PYTHON, "python_1.py", "--mode", "stateless-json"),
             sessions=False,
         ),
-        Kind("rmcp", "interop-rmcp", lambda port: [str(RMCP_SERVER), "--port", str(port)], sessions=True),
+        # It speaks both eras.
+        Kind(
+            "rmcp",
+            "interop-rmcp",
+            lambda port: [str(RMCP_SERVER), "--port", str(port)],
+            sessions=True,
+            flags=("--protocol", "legacy"),
+        ),
         Kind(
             "rmcp-stateless-json",
             "interop-rmcp",
             lambda port: [str(RMCP_SERVER), "--port", str(port), "--mode", "stateless-json"],
             sessions=False,
+            flags=("--protocol", "legacy"),
         ),
     ]
 }
