@@ -114,6 +114,9 @@ pub trait Adapter: Send {
     /// The time of a [`Action::Wake`] has come. Tokens that no longer mean anything are ignored.
     fn wake(&mut self, token: u64, actions: &mut Vec<Action>);
 
+    /// Whether the token of an [`Action::Wake`] still means something.
+    fn awaits(&self, token: u64) -> bool;
+
     /// The client is gone, or the bridge ends: what is still open on purpose (subscriptions) is
     /// ended in good order.
     fn end(&mut self, actions: &mut Vec<Action>);

@@ -28,6 +28,10 @@ pub const MAX_SERVER_REQUESTS: usize = 1024;
 /// one for each request of the client in flight, so that handing one over never waits.
 pub const MAX_TRANSLATED_IN_FLIGHT: usize = 4096;
 
+/// Wake-ups of a translation that nobody waits for any more are looked for when there are this many,
+/// and twice as many as were left the last time. Some lie ten minutes ahead.
+pub const IDLE_WAKES: usize = 256;
+
 /// How long a server is known to be modern without being asked again.
 pub const MODERN_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 

@@ -6,7 +6,7 @@
 //! are taken one at a time, each with everything that follows from it, so that the order of messages
 //! is that of the adapter's actions; while the client does not read, nothing is taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::{Mutex, watch};
+use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use super::Bridge;
@@ -23,7 +24,7 @@ use super::order::Place;
 use crate::era::{Action, Adapter, Era, Link};
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::{Kind, Message, Source};
-use crate::limits::MAX_LOGGED_TEXT;
+use crate::limits::{IDLE_WAKES, MAX_LOGGED_TEXT};
 use crate::stdio::writer::{Inbox, Outbox};
 
 /// One adapter and its links.
@@ -33,8 +34,17 @@ pub struct Translation {
     adapter: Mutex<Box<dyn Adapter>>,
     /// None once the translation is closed.
     links: std::sync::Mutex<Option<BTreeMap<Link, Arc<Bridge>>>>,
+    wakes: std::sync::Mutex<Wakes>,
     client: Weak<Bridge>,
     state: watch::Sender<State>,
+}
+
+/// Wake-ups that lie ahead.
+#[derive(Default)]
+struct Wakes {
+    by_token: HashMap<u64, AbortHandle>,
+    /// How many were left the last time that somebody looked.
+    left: usize,
 }
 
 /// How far a translation has come.
@@ -87,6 +97,7 @@ impl Translation {
             server,
             adapter: Mutex::new(adapter),
             links: std::sync::Mutex::new(Some(BTreeMap::new())),
+            wakes: std::sync::Mutex::default(),
             client: Arc::downgrade(bridge),
             state: watch::channel(State::Fresh).0,
         })
@@ -162,7 +173,27 @@ impl Translation {
         let mut adapter = self.adapter.lock().await;
         event(&mut **adapter, &mut actions);
         self.carry_out(actions).await;
-        drop(adapter);
+        self.tidy(&**adapter);
+    }
+
+    /// Ends wake-ups that nobody waits for any more, when there are many.
+    fn tidy(&self, adapter: &dyn Adapter) {
+        let mut wakes = self.wakes();
+        if wakes.by_token.len() < 2 * wakes.left.max(IDLE_WAKES) {
+            return;
+        }
+        wakes.by_token.retain(|token, task| {
+            let awaited = adapter.awaits(*token);
+            if !awaited {
+                task.abort();
+            }
+            awaited
+        });
+        wakes.left = wakes.by_token.len();
+    }
+
+    fn wakes(&self) -> std::sync::MutexGuard<'_, Wakes> {
+        self.wakes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn carry_out(self: &Arc<Self>, actions: Vec<Action>) {
@@ -184,7 +215,10 @@ impl Translation {
                         client.see_off(async move { link.close().await });
                     }
                 }
-                Action::Wake(after, token) => drop(tokio::spawn(self.clone().wake(after, token))),
+                Action::Wake(after, token) => {
+                    let task = tokio::spawn(self.clone().wake(after, token));
+                    self.wakes().by_token.insert(token, task.abort_handle());
+                }
             }
         }
     }
@@ -193,6 +227,7 @@ impl Translation {
     fn wake(self: Arc<Self>, after: Duration, token: u64) -> BoxFuture<'static, ()> {
         async move {
             sleep(after).await;
+            self.wakes().by_token.remove(&token);
             self.event(|adapter, actions| adapter.wake(token, actions)).await;
         }
         .boxed()

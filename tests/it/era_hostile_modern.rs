@@ -228,3 +228,22 @@ fn a_thousand_calls_at_once() {
     ask(&bridge, "\"last\"", "tools/list", "").result();
     bridge.finish().clean();
 }
+
+#[test]
+fn a_subscription_that_comes_just_before_the_end() {
+    let server = legacy_server();
+    let gate = Gate::new();
+    server.once(DISCOVER, Reply::status(404).after(&gate));
+    let mut bridge = Bridge::start(&server);
+    bridge.send(request(
+        1,
+        "subscriptions/listen",
+        r#""notifications":{"toolsListChanged":true},"#,
+        "{}",
+    ));
+    server.wait(DISCOVER, 1);
+    bridge.close_stdin();
+    assert_eq!(bridge.answer(1).result()["resultType"], "complete");
+    gate.open();
+    bridge.wait().clean();
+}

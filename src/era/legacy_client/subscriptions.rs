@@ -190,6 +190,11 @@ impl Subscriptions {
         }
     }
 
+    /// Whether a token still means something.
+    pub fn awaits(&self, token: u64) -> bool {
+        self.timers.contains_key(&token)
+    }
+
     /// The time of a token has come.
     pub fn wake(&mut self, token: u64, turn: &mut Turn<'_>) {
         let Some(timer) = self.timers.remove(&token) else { return };
