@@ -247,3 +247,46 @@ fn a_subscription_that_comes_just_before_the_end() {
     gate.open();
     bridge.wait().clean();
 }
+
+#[test]
+fn a_server_that_asks_before_it_answers_initialize() {
+    let server = legacy_server();
+    server.mcp().set(|s| s.sessions = false);
+    let feed = Feed::new();
+    server.once("initialize", Reply::feed(&feed).header("mcp-session-id", "early"));
+    let bridge = Bridge::start(&server);
+    bridge.send(request(1, "tools/list", "", r#"{"roots":{}}"#));
+    let initialize = server.wait("initialize", 1)[0].clone();
+    feed.send(event(r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#));
+    feed.send(event(r#"{"jsonrpc":"2.0","id":8,"method":"roots/list"}"#));
+    for response in server.wait("response", 2) {
+        assert_eq!(response.header("mcp-session-id"), Some("early"));
+        assert_eq!(response.text().contains("-32601"), response.id.as_deref() == Some("8"));
+    }
+    let result = r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"scripted","version":"1"}}"#;
+    feed.send(event(&initialize.result(result)));
+    feed.end();
+    bridge.answer(1).result();
+    bridge.finish().clean();
+    assert_eq!(deleted(&server), ["early"]);
+}
+
+#[test]
+fn a_session_that_is_refused_is_ended() {
+    for answer in [
+        r#""result":{"protocolVersion":"2031-01-01","capabilities":{}}"#,
+        r#""error":{"code":-31999,"message":"closed today"}"#,
+    ] {
+        let server = legacy_server();
+        server.always("initialize", move |request| {
+            let id = request.id.as_deref().unwrap();
+            let body = format!(r#"{{"jsonrpc":"2.0","id":{id},{answer}}}"#);
+            Reply::json(body).header("mcp-session-id", "refused")
+        });
+        let bridge = Bridge::start(&server);
+        assert!(ask(&bridge, 1, "tools/list", "").is_error);
+        server.wait("DELETE", 1);
+        bridge.finish().clean();
+        assert_eq!(deleted(&server), ["refused"]);
+    }
+}
