@@ -290,3 +290,52 @@ fn a_session_that_is_refused_is_ended() {
         assert_eq!(deleted(&server), ["refused"]);
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_sign_in_while_a_session_is_being_opened() {
+    let realm = Realm::with(|o| o.guards = |r| r.kind != DISCOVER);
+    realm.mcp.mcp().set(|s| s.strict = false);
+    realm.browser.hold();
+    let bridge = realm.bridge().arg("--initialize-deadline=500ms").start();
+    bridge.send(request("\"d\"", "server/discover", "", "{}"));
+    realm.browser.wait_opened(1);
+    let provisional = bridge.answer("\"d\"").result();
+    assert_eq!(provisional["capabilities"]["tools"]["listChanged"], true, "{provisional}");
+    bridge.send(request(1, "tools/list", "", "{}"));
+    bridge.send(request(2, "tools/call", r#""name":"x","#, "{}"));
+    bridge.send(request(3, "tools/call", r#""name":"y","#, "{}"));
+    cancel(&bridge, 3);
+    bridge.send(request(
+        4,
+        "subscriptions/listen",
+        r#""notifications":{"toolsListChanged":true},"#,
+        "{}",
+    ));
+    bridge.incoming("notifications/subscriptions/acknowledged");
+    assert_eq!(browser::follow(&realm.browser.opened()[0]).unwrap().status, 200);
+    assert_eq!(bridge.answer(1).result()["tools"][0]["name"], "echo");
+    bridge.answer(2).result();
+    bridge.incoming("notifications/tools/list_changed");
+    cancel(&bridge, 4);
+    ask(&bridge, 5, "tools/list", "").result();
+    bridge.finish().clean();
+    assert!(realm.mcp.seen("tools/call").iter().all(|call| !call.text().contains("\"y\"")));
+    assert_eq!(deleted(&realm.mcp), ["session-1"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_sign_in_before_the_era_of_the_server_is_known() {
+    let realm = Realm::new();
+    realm.browser.hold();
+    let bridge = realm.bridge().arg("--initialize-deadline=500ms").start();
+    bridge.send(request(1, "server/discover", "", "{}"));
+    bridge.send(request(2, "tools/list", "", "{}"));
+    realm.browser.wait_opened(1);
+    cancel(&bridge, 1);
+    assert_eq!(browser::follow(&realm.browser.opened()[0]).unwrap().status, 200);
+    bridge.answer(2).result();
+    bridge.finish().clean();
+    assert_eq!(deleted(&realm.mcp), ["session-1"]);
+}
