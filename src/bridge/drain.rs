@@ -156,10 +156,12 @@ impl Bridge {
     /// What is open on purpose is ended in good order: it would never finish by itself.
     async fn end_subscriptions(&self) {
         match self.paths.known() {
+            Some(Path::Legacy) => return,
             Some(Path::Translated(translation)) => translation.end().await,
-            Some(Path::Modern) => self.end_listening().await,
-            _ => {}
+            Some(Path::Modern) | None => {}
         }
+        // Also what has not got any further yet than into the ledger.
+        self.end_listening().await;
     }
 
     /// Tells the server that a session is over, if it has one, within [`DELETE_TIMEOUT`]. Servers

@@ -228,15 +228,15 @@ impl Adapter for LegacyClient {
         }
     }
 
-    fn awaits(&self, token: u64) -> bool {
-        self.calls.awaits(token) || self.subscriptions.awaits(token)
-    }
-
     fn wake(&mut self, token: u64, actions: &mut Vec<Action>) {
         let (calls, subscriptions, mut turn) = self.turn(actions);
         if !calls.wake(token, &mut turn) {
             subscriptions.wake(token, &mut turn);
         }
+    }
+
+    fn awaits(&self, token: u64) -> bool {
+        self.calls.awaits(token) || self.subscriptions.awaits(token)
     }
 
     fn end(&mut self, actions: &mut Vec<Action>) {

@@ -286,10 +286,6 @@ impl Adapter for ModernClient {
         }
     }
 
-    fn awaits(&self, token: u64) -> bool {
-        self.alarms.contains_key(&token)
-    }
-
     fn wake(&mut self, token: u64, actions: &mut Vec<Action>) {
         match self.alarms.remove(&token) {
             Some(Alarm::Gathered(call)) => self.gathered(call, actions),
@@ -301,6 +297,10 @@ impl Adapter for ModernClient {
             Some(Alarm::Overdue(_)) => self.overdue(token, actions),
             None => {}
         }
+    }
+
+    fn awaits(&self, token: u64) -> bool {
+        self.alarms.contains_key(&token)
     }
 
     fn end(&mut self, actions: &mut Vec<Action>) {
