@@ -108,6 +108,7 @@ MORE_KINDS = {
             path="/sse",
             ready=r"running on port (\d+)",
         ),
+        Kind("rmcp-dual", "interop-rmcp", lambda port: [str(RMCP_SERVER), "--port", str(port)], sessions=False),
         *(
             Kind(
                 f"typescript-2-{mode}",
