@@ -109,7 +109,7 @@ def bridged(
         def start(where: str | Server, make: type[StdioClient] = StdioClient, **more: Any) -> Bridged:
             server = servers(where) if isinstance(where, str) else where
             recorder = stack.enter_context(Recorder(server.port))
-            client = make([*bridge_command(), recorder.url(server.kind.path)], **more)
+            client = make([*bridge_command(), recorder.url(server.kind.path), *server.kind.flags], **more)
             stack.callback(client.kill)
             clients.append(client)
             return Bridged(client, recorder, server)

@@ -196,7 +196,7 @@ def test_input_that_ends_at_once_is_answered_in_full(kind: Any, servers: Any) ->
     ]
     # The last line has no end.
     done = subprocess.run(
-        [*bridge_command(), servers(kind.name).url],
+        [*bridge_command(), servers(kind.name).url, *kind.flags],
         input="\n".join(map(json.dumps, messages)).encode(),
         capture_output=True,
         timeout=DEADLINE,

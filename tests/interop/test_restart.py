@@ -51,7 +51,7 @@ def test_session_is_recovered_after_a_restart(server: Server, bridged: Any) -> N
 @restartable
 def test_restart_is_not_noticed_without_a_relay_between(server: Server) -> None:
     """As above, straight to the port: connections are refused while the server is away."""
-    with StdioClient([*bridge_command(), server.url]) as client:
+    with StdioClient([*bridge_command(), server.url, *server.kind.flags]) as client:
         client.initialize()
         assert client.tool("get-sum", {"a": 1, "b": 2}) == "The sum of 1 and 2 is 3."
         server.restart()
@@ -62,7 +62,7 @@ def test_restart_is_not_noticed_without_a_relay_between(server: Server) -> None:
 def test_server_that_is_away_fails_the_call_and_not_the_bridge() -> None:
     server = Server(KINDS["typescript"])
     try:
-        with StdioClient([*bridge_command(), server.url]) as client:
+        with StdioClient([*bridge_command(), server.url, *server.kind.flags]) as client:
             client.initialize()
             client.request("ping")
             server.kill()

@@ -142,7 +142,8 @@ class Recorder:
     def __init__(self, port: int) -> None:
         self._target = port
         self.changed = threading.Condition()
-        self.exchanges: list[Exchange] = []
+        self.everything: list[Exchange] = []
+        """All exchanges, in the order in which their requests began."""
         self.problems: list[str] = []
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -182,7 +183,7 @@ class Recorder:
             method, path, _ = first.split(" ", 2)
             exchange = Exchange(method, path, headers)
             waiting.append(exchange)
-            self._note(lambda: self.exchanges.append(exchange))
+            self._note(lambda: self.everything.append(exchange))
             return True
 
         def request_body(piece: bytes) -> None:
@@ -258,6 +259,16 @@ class Recorder:
                 self._reset(writer)
 
         asyncio.run_coroutine_threadsafe(reset(), self._loop).result(DEADLINE)
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """All but the question of which era the server is, which goes before everything else.
+
+        A server that makes a session for it gets that back with a DELETE, which is part of it.
+        """
+        asked = [e for e in self.everything if e.headers.get("mcp-method") == "server/discover"]
+        strays = {e.response_headers.get("mcp-session-id") for e in asked} - {None}
+        return [e for e in self.everything if e not in asked and e.headers.get("mcp-session-id") not in strays]
 
     def all(self, method: str) -> list[Exchange]:
         """The exchanges of an HTTP method so far."""
