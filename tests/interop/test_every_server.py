@@ -40,7 +40,7 @@ def test_revision_that_the_server_chose_is_named_on_every_request(name: str, ver
     assert pair.client.tool("echo", {"message": "hello"}) == "Echo: hello"
     pair.recorder.wait(lambda: pair.recorder.all("GET"), "standalone stream")
     pair.client.close()
-    first, *others = pair.recorder.for_the_client()
+    first, *others = pair.recorder.exchanges
     assert "mcp-protocol-version" not in first.headers
     assert [e.headers.get("mcp-protocol-version") for e in others] == [version] * len(others)
 
@@ -52,7 +52,7 @@ def test_session_id_goes_with_every_request_and_is_deleted_at_the_end(kind: Any,
     pair.client.request("tools/list")
     pair.recorder.wait(lambda: pair.recorder.all("GET"), "standalone stream")
     pair.client.close()
-    first, *others = pair.recorder.for_the_client()
+    first, *others = pair.recorder.exchanges
     session = first.response_headers["mcp-session-id"]
     assert "mcp-session-id" not in first.headers
     assert [e.headers.get("mcp-session-id") for e in others] == [session] * len(others)

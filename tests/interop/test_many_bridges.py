@@ -102,7 +102,7 @@ def test_one_tab_for_all(
     clients = crowd(home, protected.url)
     with ThreadPoolExecutor(COUNT) as pool:
         initialized = [pool.submit(client.initialize) for client in clients]
-        eventually(lambda: protected.challenges() >= COUNT, "challenge for every bridge")
+        eventually(lambda: protected.answers("server/discover").count(401) >= COUNT, "challenge for every bridge")
         (url,) = eventually(home.opened, "tab")
         assert Browser().visit(url, patience=DEADLINE).status == 200
         for future in initialized:

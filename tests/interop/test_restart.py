@@ -62,7 +62,7 @@ def test_restart_is_not_noticed_without_a_relay_between(server: Server) -> None:
 def test_server_that_is_away_fails_the_call_and_not_the_bridge() -> None:
     server = Server(KINDS["typescript"])
     try:
-        with StdioClient([*bridge_command(), server.url]) as client:
+        with StdioClient([*bridge_command(), server.url, *server.kind.flags]) as client:
             client.initialize()
             client.request("ping")
             server.kill()

@@ -115,7 +115,7 @@ class Scene:
     def start_the_others(self) -> None:
         for _ in range(COUNT - 1):
             self.start()
-        eventually(lambda: self.protected.challenges() >= COUNT, "challenge for every bridge")
+        eventually(lambda: self.protected.answers("server/discover").count(401) >= COUNT, "challenge for every bridge")
 
 
 @pytest.fixture

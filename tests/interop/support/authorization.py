@@ -98,10 +98,6 @@ class ProtectedServer(Server):
         """Refuses every token that it has accepted so far."""
         _ask(f"http://127.0.0.1:{self.port}/-/refuse", "POST")
 
-    def answers(self, *rpc: str) -> list[int]:
-        """The HTTP status of every POST of these JSON-RPC methods so far."""
-        return [entry["status"] for entry in _ask(f"http://127.0.0.1:{self.port}/-/log") if entry["rpc"] in rpc]
-
-    def challenges(self) -> int:
-        """How often somebody was refused who asked for the era or for a session."""
-        return self.answers("server/discover", "initialize").count(401)
+    def answers(self, rpc: str) -> list[int]:
+        """The HTTP status of every POST of a JSON-RPC method so far."""
+        return [entry["status"] for entry in _ask(f"http://127.0.0.1:{self.port}/-/log") if entry["rpc"] == rpc]

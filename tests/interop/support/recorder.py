@@ -32,10 +32,6 @@ class Exchange:
     response: bytearray = field(default_factory=bytearray)
     finished: bool = False
 
-    def asks_the_era(self) -> bool:
-        """Whether it is the bridge's own question of which era the server is."""
-        return b'"server/discover"' in self.body
-
     def messages(self) -> list[bytes]:
         """The JSON-RPC messages in the response, as the server spelled them."""
         kind = self.response_headers.get("content-type", "").split(";")[0].strip().lower()
@@ -146,7 +142,8 @@ class Recorder:
     def __init__(self, port: int) -> None:
         self._target = port
         self.changed = threading.Condition()
-        self.exchanges: list[Exchange] = []
+        self.everything: list[Exchange] = []
+        """All exchanges, in the order in which their requests began."""
         self.problems: list[str] = []
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -186,7 +183,7 @@ class Recorder:
             method, path, _ = first.split(" ", 2)
             exchange = Exchange(method, path, headers)
             waiting.append(exchange)
-            self._note(lambda: self.exchanges.append(exchange))
+            self._note(lambda: self.everything.append(exchange))
             return True
 
         def request_body(piece: bytes) -> None:
@@ -263,20 +260,20 @@ class Recorder:
 
         asyncio.run_coroutine_threadsafe(reset(), self._loop).result(DEADLINE)
 
-    def for_the_client(self) -> list[Exchange]:
-        """The exchanges so far, without the question of the era that the bridge asks for itself.
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """All but the question of which era the server is, which goes before everything else.
 
-        Nor with the end of the session that some servers make of that question.
+        A server that makes a session for it gets that back with a DELETE, which is part of it.
         """
-        with self.changed:
-            exchanges = list(self.exchanges)
-        made = {e.response_headers.get("mcp-session-id") for e in exchanges if e.asks_the_era()} - {None}
-        ended = [e for e in exchanges if e.method == "DELETE" and e.headers.get("mcp-session-id") in made]
-        return [e for e in exchanges if not e.asks_the_era() and e not in ended]
+        asked = [e for e in self.everything if e.headers.get("mcp-method") == "server/discover"]
+        strays = {e.response_headers.get("mcp-session-id") for e in asked} - {None}
+        return [e for e in self.everything if e not in asked and e.headers.get("mcp-session-id") not in strays]
 
     def all(self, method: str) -> list[Exchange]:
-        """Those of an HTTP method."""
-        return [exchange for exchange in self.for_the_client() if exchange.method == method]
+        """The exchanges of an HTTP method so far."""
+        with self.changed:
+            return [exchange for exchange in self.exchanges if exchange.method == method]
 
     def posts(self, rpc_method: str) -> list[Exchange]:
         """The POSTs of a JSON-RPC method so far."""
@@ -296,8 +293,9 @@ class Recorder:
             return value
 
     def server_messages(self) -> list[bytes]:
-        """Every message that the server has sent for the client, as it spelled them."""
-        return [message for exchange in self.for_the_client() for message in exchange.messages()]
+        """Every message that the server has sent, as it spelled them."""
+        with self.changed:
+            return [message for exchange in self.exchanges for message in exchange.messages()]
 
     def close(self) -> None:
         """Ends the relay."""

@@ -36,10 +36,10 @@ class Kind:
     """Whether it is one of ours, with the tools `hold`, `release`, `holds` and `announce`."""
     resumable: bool = False
     """Whether it is one of ours with an event store: `paced`, `close-own-stream`, `close-standalone`, `ask`."""
-    flags: tuple[str, ...] = ()
-    """What the bridge has to be told, so that the tests of sessions meet a server with sessions."""
     path: str = "/mcp"
     ready: str = r"listening (\d+)"
+    flags: tuple[str, ...] = ()
+    """What the bridge is told about it."""
 
     def __str__(self) -> str:
         return self.name
@@ -49,6 +49,9 @@ def script(interpreter: Any, name: str, *more: str) -> Callable[[int], list[str]
     """The command of one of our own servers, as a function of its port."""
     return lambda port: [str(interpreter), str(HERE / "servers" / name), "--port", str(port), *more]
 
+
+LEGACY = ("--protocol", "legacy")
+"""rmcp serves both eras. Most tests are about the sessions of the legacy one."""
 
 KINDS = {
     kind.name: kind
@@ -69,20 +72,19 @@ KINDS = {
             script(PYTHON, "python_1.py", "--mode", "stateless-json"),
             sessions=False,
         ),
-        # It speaks both eras.
         Kind(
             "rmcp",
             "interop-rmcp",
             lambda port: [str(RMCP_SERVER), "--port", str(port)],
             sessions=True,
-            flags=("--protocol", "legacy"),
+            flags=LEGACY,
         ),
         Kind(
             "rmcp-stateless-json",
             "interop-rmcp",
             lambda port: [str(RMCP_SERVER), "--port", str(port), "--mode", "stateless-json"],
             sessions=False,
-            flags=("--protocol", "legacy"),
+            flags=LEGACY,
         ),
     ]
 }
