@@ -14,7 +14,7 @@ import mcp.types as types
 import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from support.paths import HERE, NODE, NODE_MODULES, bridge_command
+from support.paths import NODE, NODE_MODULES, bridge_command
 from support.stdio_client import DEADLINE
 
 INSPECTOR = NODE_MODULES / "@modelcontextprotocol" / "inspector" / "clients" / "launcher" / "build" / "index.js"
