@@ -2,10 +2,13 @@
 //!
 //! * `login`, `logout`, `status`: signing in and out.
 //! * `tryout`: the demo's round trip.
-//! * `remote`: what commands share that speak with one server.
+//! * `remote`: what commands share that speak with one server; `peer`: a small MCP client.
+//! * `outcome`: exit codes, and what is said when something failed.
 
 mod login;
 mod logout;
+pub mod outcome;
+pub mod peer;
 mod remote;
 mod status;
 #[cfg(feature = "demo")]
