@@ -216,7 +216,11 @@ pub fn server_url(typed: &str, allow_http: bool) -> Result<Url, ConfigError> {
     Ok(url)
 }
 
-fn duration(flag: &'static str, text: &str) -> Result<Duration, ConfigError> {
+/// A duration that was typed behind `flag`.
+///
+/// # Errors
+/// If it is none.
+pub fn duration(flag: &'static str, text: &str) -> Result<Duration, ConfigError> {
     values::duration(text).map_err(|reason| ConfigError::Value { flag, reason })
 }
 

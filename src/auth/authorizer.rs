@@ -18,6 +18,7 @@ use super::error::AuthError;
 use super::held::Held;
 use super::settings::{Mode, Settings};
 use super::shared::{Login, Want};
+use super::survey::{self, Survey};
 use super::web::Web;
 use super::{refresh, scope};
 use crate::http::client::Settings as Connection;
@@ -62,6 +63,11 @@ impl Progress {
     pub fn signed_in() -> Progress {
         Progress { signed_in: true, ..Progress::default() }
     }
+
+    /// Whether somebody has signed in for it.
+    pub fn has_signed_in(&self) -> bool {
+        self.signed_in
+    }
 }
 
 /// Whether a person may be asked.
@@ -89,6 +95,11 @@ impl Credential {
     /// The value of `Authorization`.
     pub fn header(&self) -> &HeaderValue {
         &self.header
+    }
+
+    /// Whether this process has another token than the one it began with.
+    pub fn is_renewed(&self) -> bool {
+        self.generation > 1
     }
 }
 
@@ -347,6 +358,12 @@ impl Authorizer {
     /// Whether somebody is signing in.
     pub fn is_signing_in(&self) -> bool {
         self.login.borrow().is_running()
+    }
+
+    /// Everything that discovery sees behind a refusal. Nobody is signed in.
+    pub async fn survey(&self, refused: &Refused) -> Survey {
+        let allow = self.settings.allow_missing_pkce_metadata;
+        survey::survey(&self.web, &refused.challenge, allow).await
     }
 
     /// The sign-in as it goes on.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::access::Access;
+use super::listener::Answered;
 use super::path::Path;
 use super::verdict::Verdict;
 use super::{Bridge, Settings};
@@ -56,6 +57,16 @@ impl Attached {
     pub fn has_session(&self) -> bool {
         let named = |bridge: &Bridge| bridge.session.snapshot().headers.session.is_some();
         named(&self.0) || self.0.links().iter().any(|link| named(link))
+    }
+
+    /// How a legacy server answered the GET for its standalone stream, once it has. Never returns
+    /// where none is asked for.
+    pub async fn standalone(&self) -> Option<Answered> {
+        let links = self.0.links();
+        match links.first() {
+            Some(link) => link.listener.answered().await,
+            None => self.0.listener.answered().await,
+        }
     }
 
     /// Ends everything: what is unanswered is dropped, subscriptions are closed, sessions are ended

@@ -134,7 +134,7 @@ impl Peer {
     /// Opens a session within `limit`. `capabilities` is the JSON text of what we declare.
     ///
     /// # Errors
-    /// Why there is none. The bridge is ended then.
+    /// Why there is none. The bridge is the caller's to end then.
     pub async fn connect(
         bridge: (Attached, Inbox),
         capabilities: &str,
@@ -158,13 +158,7 @@ impl Peer {
             revisions::newest(Era::Legacy).name,
             json!({ "name": "mcp-tether", "version": env!("CARGO_PKG_VERSION") }),
         );
-        let result = match shared.request("initialize", Some(&params), limit).await {
-            Ok(result) => result,
-            Err(refusal) => {
-                shared.bridge.end().await;
-                return Err(refusal);
-            }
-        };
+        let result = shared.request("initialize", Some(&params), limit).await?;
         shared.bridge.send(member::notification("notifications/initialized")).await;
         let era = shared.bridge.era().unwrap_or(Era::Legacy);
         let revision = match era {

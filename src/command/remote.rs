@@ -47,13 +47,17 @@ impl Remote {
 
 impl Remote {
     /// A bridge to the server in this process.
-    #[allow(dead_code)]
     pub fn attach(self, settings: Settings, redactor: Arc<Redactor>) -> (Attached, Inbox) {
         let server = self.authorizer.name().0.to_owned();
         let verdict = Verdict::new(settings.protocol, self.cache.clone(), server);
         let access = Access::new(self.authorizer, self.cache);
         Attached::new(self.endpoint, access, verdict, settings, redactor)
     }
+}
+
+/// The same for a command that says nothing on stderr unless it is asked to.
+pub(super) fn start_quiet_log(args: &LogArgs, log: &mut Option<Log>) -> Result<(), CommandError> {
+    if args.verbose == 0 && args.log_file.is_none() { Ok(()) } else { start_log(args, log) }
 }
 
 /// Starts the log, and takes care that a panic says only where it happened.

@@ -162,6 +162,7 @@ fn pure_modules_wait_for_nothing() {
         "transport/backoff.rs",
         "transport/status.rs",
         "http/redirect.rs",
+        "http/certificate.rs",
         "config/values.rs",
         "config/headers.rs",
         "auth/challenge.rs",
