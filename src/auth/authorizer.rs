@@ -39,6 +39,8 @@ pub struct Authorizer {
     /// The sign-in of this process, if there is one.
     pub(super) login: watch::Sender<Login>,
     pub(super) running: Mutex<Option<AbortHandle>>,
+    /// The last refusal that was to be answered.
+    refused: Mutex<Option<Refused>>,
     /// Held by a refresh, whoever has asked for it and gone.
     pub(super) refreshing: Arc<Semaphore>,
 }
@@ -62,11 +64,6 @@ impl Progress {
     /// Somebody has signed in for it just now.
     pub fn signed_in() -> Progress {
         Progress { signed_in: true, ..Progress::default() }
-    }
-
-    /// Whether somebody has signed in for it.
-    pub fn has_signed_in(&self) -> bool {
-        self.signed_in
     }
 }
 
@@ -134,6 +131,7 @@ impl Authorizer {
             flight: tokio::sync::Mutex::default(),
             login: watch::channel(Login::Idle).0,
             running: Mutex::default(),
+            refused: Mutex::default(),
             refreshing: Arc::new(Semaphore::new(1)),
         }
     }
@@ -218,6 +216,7 @@ impl Authorizer {
         progress: &mut Progress,
         asking: Asking,
     ) -> Result<(), AuthError> {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused.clone());
         if self.settings.mode == Mode::Configured {
             return Err(AuthError::ConfiguredRefused { host: self.host() });
         }
@@ -360,10 +359,21 @@ impl Authorizer {
         self.login.borrow().is_running()
     }
 
-    /// Everything that discovery sees behind a refusal. Nobody is signed in.
-    pub async fn survey(&self, refused: &Refused) -> Survey {
+    /// Everything that discovery sees behind the last refusal, if there was one. Nobody is signed in.
+    pub async fn survey(&self) -> Option<Survey> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let allow = self.settings.allow_missing_pkce_metadata;
-        survey::survey(&self.web, &refused.challenge, allow).await
+        Some(survey::survey(&self.web, &refused.challenge, allow).await)
+    }
+
+    /// Whether a header of the person's own is sent.
+    pub fn is_configured(&self) -> bool {
+        self.settings.mode == Mode::Configured
+    }
+
+    /// Whether somebody has signed in, in this process.
+    pub fn has_signed_in(&self) -> bool {
+        matches!(*self.login.borrow(), Login::Done)
     }
 
     /// The sign-in as it goes on.

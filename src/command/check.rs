@@ -9,7 +9,9 @@ mod session;
 mod table;
 mod walk;
 
-use std::io::{self, IsTerminal as _};
+use std::sync::OnceLock;
+
+use tokio::time::timeout;
 
 use super::outcome::tell;
 use super::remote::{start_log, start_quiet_log};
@@ -18,6 +20,7 @@ use crate::auth::settings::Mode;
 use crate::cli::check::CheckArgs;
 use crate::config::{self, Config, Env};
 use crate::error::ExitCode;
+use crate::limits::DELETE_TIMEOUT;
 use crate::logging::Log;
 use crate::platform::{self, Signals};
 
@@ -41,9 +44,15 @@ pub(super) async fn run(
     }
     let proxied = walk::is_proxied(&config.target.url, env);
     let mut signals = Signals::install()?;
+    let open = OnceLock::new();
     let report = tokio::select! {
-        report = walk::walk(config, limit, args.login, proxied) => report?,
-        signal = signals.recv() => return Ok(ExitCode::Signal(signal)),
+        report = walk::walk(config, limit, args.login, proxied, &open) => report?,
+        signal = signals.recv() => {
+            if let Some(bridge) = open.get() {
+                let _ = timeout(DELETE_TIMEOUT, bridge.end()).await;
+            }
+            return Ok(ExitCode::Signal(signal));
+        }
     };
     let code = report.exit_code();
     if args.json {
@@ -52,10 +61,11 @@ pub(super) async fn run(
             tell(failure.kind.name(), failure, code, true);
         }
     } else if !args.quiet {
+        let terminal = platform::terminal_width();
         let width = env("COLUMNS").and_then(|columns| columns.parse().ok());
-        let width = width.or_else(platform::terminal_width).unwrap_or(80);
+        let width = width.or(terminal).unwrap_or(80);
         let plain = env("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let colour = io::stdout().is_terminal() && !plain && env("TERM").as_deref() != Some("dumb");
+        let colour = terminal.is_some() && !plain && env("TERM").as_deref() != Some("dumb");
         say(&table::text(&report, width, colour))?;
     }
     Ok(code)

@@ -113,6 +113,10 @@ impl Report {
     /// A step failed, and with it the check. What comes after it is skipped.
     pub fn fail(&mut self, name: &'static str, took: Option<Duration>, failure: Failure) {
         let code = ExitCode::from(&failure);
+        let mut failure = failure;
+        if !failure.message.contains("; ") {
+            failure.message.push_str(&format!("; {}", next_step(failure.kind)));
+        }
         self.add(name, Verdict::Failed, took, failure.message.clone());
         self.fact("kind", json!(failure.kind.name()));
         if self.failure.is_none() {
@@ -255,6 +259,20 @@ fn step(step: &Step) -> Value {
 /// A failure's text says what happened, and behind the last semicolon what to do about it.
 pub fn cause_and_next(text: &str) -> (&str, &str) {
     text.rsplit_once("; ").unwrap_or((text, ""))
+}
+
+/// What to do where a failure does not say so itself.
+fn next_step(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::InvalidResponse | FailureKind::Redirect => {
+            "check the URL; if it is right, the server has to be corrected"
+        }
+        FailureKind::Timeout | FailureKind::StreamLost | FailureKind::RateLimited => {
+            "try again, or look at the server's log"
+        }
+        FailureKind::Unauthorized => "check the credentials",
+        _ => "see what happens with -vv",
+    }
 }
 
 /// The word for an era.

@@ -1,6 +1,5 @@
 //! The steps of a check behind the first answer: the bridge itself, with a small client in front.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -8,45 +7,51 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::report::{self, Verdict};
 use super::walk::Walk;
-use crate::bridge::Settings;
+use crate::auth::Authorizer;
+use crate::bridge::Attached;
 use crate::bridge::listener::Answered;
 use crate::command::peer::{Peer, Refusal, no_handler};
-use crate::command::remote::Remote;
 use crate::era::Era;
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::member;
 use crate::jsonrpc::splice::elements;
 use crate::limits::{CHECK_GRACE, CHECK_STREAM, MAX_LIST_PAGES, MAX_LOGGED_TEXT};
 use crate::secret::Redactor;
+use crate::stdio::writer::Inbox;
 
-/// Era, handshake, lists, stream, end.
+/// Era, handshake, lists, stream, end. A person may take `patience` to sign in.
 pub(super) async fn go_through(
     walk: &mut Walk,
-    remote: Remote,
-    settings: Settings,
-    redactor: Arc<Redactor>,
+    bridge: (Attached, Inbox),
+    authorizer: &Authorizer,
+    redactor: &Redactor,
+    patience: Duration,
 ) {
-    let bridge = remote.attach(settings, redactor.clone());
     let attached = bridge.0.clone();
     let begun = Instant::now();
     // Nobody wants its notifications.
-    let connected = Peer::connect(bridge, "{}", no_handler(), walk.left()).await;
+    let left = walk.left();
+    let connected = Peer::connect(bridge, "{}", no_handler(), left + patience).await;
     let took = begun.elapsed();
+    if authorizer.has_signed_in() {
+        // What a person takes is not the server's.
+        walk.deadline = Instant::now() + left;
+    }
     let peer = match connected {
         Ok((peer, _)) => peer,
+        Err(Refusal::Failed(failure)) if failure.kind == FailureKind::Unauthorized => {
+            walk.no_authorization(authorizer, failure, Some(took)).await;
+            let _ = timeout(walk.left() + CHECK_GRACE, attached.end()).await;
+            return;
+        }
         Err(refusal) => {
-            let name = match &refusal {
-                Refusal::Failed(failure) if failure.kind == FailureKind::Unauthorized => {
-                    walk.report.steps.retain(|step| step.name != "authorization");
-                    "authorization"
-                }
-                _ => "handshake",
-            };
-            walk.report.refuse(name, Some(took), walk.in_words(refusal), &redactor);
+            walk.authorization(authorizer);
+            walk.report.refuse("handshake", Some(took), walk.in_words(refusal), redactor);
             let _ = timeout(walk.left() + CHECK_GRACE, attached.end()).await;
             return;
         }
     };
+    walk.authorization(authorizer);
     let introduction = peer.introduction().clone();
     let name = introduction.info("name").unwrap_or_else(|| "?".into());
     let version = introduction.info("version").unwrap_or_else(|| "?".into());
@@ -65,7 +70,7 @@ pub(super) async fn go_through(
         ("prompts", "prompts", "prompts/list", "prompts"),
     ] {
         if introduction.declares(capability) {
-            walk.list(&peer, step, method, member, &redactor).await;
+            walk.list(&peer, step, method, member, redactor).await;
         } else {
             walk.report.add(step, Verdict::Skipped, None, "not declared");
         }
@@ -113,7 +118,7 @@ impl Walk {
                 }
             };
             let page = member::lookup(result.as_bytes(), &[member]);
-            let Some(page) = page.and_then(|page| elements(page)) else {
+            let Some(page) = page.and_then(elements) else {
                 let text = format!(
                     "the result of {method} has no list \u{201c}{member}\u{201d}; the server has to be corrected"
                 );

@@ -33,17 +33,16 @@ pub fn text(report: &Report, width: usize, colour: bool) -> String {
         }
     }
     out.push(String::new());
-    let took = milliseconds(report.took);
     match (report.failure(), &report.server) {
         (Some(failure), _) => {
             let (cause, next) = cause_and_next(&failure.message);
-            fold(&mut out, &paint(&format!("failed after {took}: {cause}"), RED, colour), width, 2);
+            fold(&mut out, &paint(&format!("failed: {cause}"), RED, colour), width, 2);
             if !next.is_empty() {
                 fold(&mut out, &format!("next: {next}"), width, 2);
             }
         }
         (None, Some(server)) => {
-            let text = format!("works: {}, {took}", transport(server));
+            let text = format!("works: {}, {}", transport(server), milliseconds(report.took));
             out.push(paint(&text, GREEN, colour));
         }
         (None, None) => {}
@@ -84,7 +83,7 @@ fn bar(took: Duration, longest: Duration) -> String {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let eighths = ((share * 8.0 * BAR as f64).round() as usize).clamp(1, 8 * BAR);
     let mut out = "\u{2588}".repeat(eighths / 8);
-    if eighths % 8 > 0 {
+    if !eighths.is_multiple_of(8) {
         out.push(EIGHTHS[eighths % 8]);
     }
     out

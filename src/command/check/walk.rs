@@ -1,15 +1,16 @@
 //! Going through the steps of a check, up to the handshake.
 
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::report::{Report, Verdict};
+use super::report::{Report, Verdict, cause_and_next};
 use super::session;
-use crate::auth::{Asking, Credential, Progress, Refused};
-use crate::bridge::TransportChoice;
+use crate::auth::{Asking, Authorizer, Credential, Progress};
+use crate::bridge::{Attached, TransportChoice};
 use crate::command::CommandError;
 use crate::command::remote::Remote;
 use crate::config::{Config, Env};
@@ -19,7 +20,7 @@ use crate::error::{Failure, FailureKind};
 use crate::http::client::is_loopback;
 use crate::http::{certificate, probe};
 use crate::jsonrpc::{Message, Source};
-use crate::limits::{DELETE_TIMEOUT, KEYRING_PATIENCE, KEYRING_TIMEOUT};
+use crate::limits::{DELETE_TIMEOUT, KEYRING_PATIENCE, KEYRING_TIMEOUT, PROBE_TIMEOUT};
 use crate::secret::shown;
 use crate::transport::{Content, Reply, SessionHeaders};
 
@@ -57,15 +58,14 @@ pub(super) struct Walk {
 impl Walk {
     /// What a step gets that the time runs out in.
     pub fn late(&self, what: &str) -> Failure {
-        let text = format!(
-            "{what} within {:.1} s; try again, or raise --timeout",
-            self.limit.as_secs_f32()
-        );
+        let limit = self.limit.as_secs_f32();
+        let text = format!("{what} within {limit} s; try again, or raise --timeout");
         Failure::new(FailureKind::Timeout, text).at(&self.report.url)
     }
 }
 
 /// Goes through all steps within `limit`; a sign-in by a person, which `login` allows, is not counted.
+/// What is open to the server is put into `open`, for a caller that cannot wait.
 ///
 /// # Errors
 /// If there is nothing to check with.
@@ -74,15 +74,21 @@ pub(super) async fn walk(
     limit: Duration,
     login: bool,
     proxied: bool,
+    open: &OnceLock<Attached>,
 ) -> Result<Report, CommandError> {
     let url = config.target.url.clone();
     let ipv4 = config.target.connection.ipv4;
     let redactor = config.target.redactor.clone();
-    let patience = if login { KEYRING_PATIENCE } else { KEYRING_TIMEOUT };
+    let (keyring, patience) = if login {
+        (KEYRING_PATIENCE, config.target.sign_in.settings.auth_timeout)
+    } else {
+        (KEYRING_TIMEOUT, Duration::ZERO)
+    };
     let started = Instant::now();
     let report = Report::new(shown(&url));
     let mut walk = Walk { report, started, deadline: started + limit, limit };
-    let remote = Remote::new(config.target, config.bridge.max_message, patience)?;
+    let remote = Remote::new(config.target, config.bridge.max_message, keyring)?;
+    let authorizer = remote.authorizer.clone();
     let way = if proxied {
         for name in ["dns", "tcp", "tls"] {
             walk.report.add(name, Verdict::Skipped, None, "a proxy does it");
@@ -92,7 +98,9 @@ pub(super) async fn walk(
         walk.way(&url, ipv4).await
     };
     if way && walk.http(&remote, &url, login).await {
-        session::go_through(&mut walk, remote, config.bridge, redactor).await;
+        let bridge = remote.attach(config.bridge, redactor.clone());
+        let _ = open.set(bridge.0.clone());
+        session::go_through(&mut walk, bridge, &authorizer, &redactor, patience).await;
     }
     walk.report.complete();
     walk.report.took = walk.started.elapsed();
@@ -217,10 +225,17 @@ impl Walk {
                 }
             };
             let begun = Instant::now();
-            let sent = timeout_at(self.deadline, ask(remote, credential.as_ref())).await;
-            let sent = sent.unwrap_or_else(|_| Err(self.late("the server did not answer")));
+            // A server that does not answer this question may still answer the next.
+            let end = self.deadline.min(begun + PROBE_TIMEOUT.min(self.limit / 4));
+            let sent = timeout_at(end, ask(remote, credential.as_ref())).await;
+            let sent = sent.unwrap_or_else(|_| Err(silence(begun.elapsed())));
             let reply = match sent {
                 Ok(reply) => reply,
+                Err(failure) if says_nothing(&failure) && Instant::now() < self.deadline => {
+                    let detail = cause_and_next(&failure.message).0;
+                    self.report.add("http", Verdict::Warning, Some(begun.elapsed()), detail);
+                    return true;
+                }
                 Err(failure) => {
                     self.no_answer(begun.elapsed(), failure);
                     return false;
@@ -231,12 +246,8 @@ impl Walk {
             }
             let status = reply.status().as_u16();
             let refused = remote.authorizer.refused(status, reply.authenticate());
-            let end = self.deadline;
-            let _ = timeout_at(end, finish(remote, reply, credential.as_ref())).await;
-            let Some(refused) = refused else {
-                self.allowed(status, credential.as_ref(), progress.has_signed_in());
-                return true;
-            };
+            let _ = timeout_at(self.deadline, finish(remote, reply, credential.as_ref())).await;
+            let Some(refused) = refused else { return true };
             let begun = Instant::now();
             let asking = if login { Asking::Anybody } else { Asking::Nobody };
             let answer =
@@ -258,7 +269,8 @@ impl Walk {
             };
             if let Err(error) = answer {
                 let failure = error.failure(&self.report.url);
-                self.needed(remote, &refused, failure, begun).await;
+                let took = Some(begun.elapsed());
+                self.no_authorization(&remote.authorizer, failure, took).await;
                 return false;
             }
         }
@@ -288,7 +300,7 @@ impl Walk {
             _ => "1.1",
         };
         let status = reply.status().as_u16();
-        let mut detail = format!("HTTP/{version}, status {status}");
+        let mut detail = format!("HTTP/{version}, first answer {status}");
         let moved = shown(reply.url()) != shown(url);
         if moved {
             detail.push_str(&format!(", redirected to {}", reply.shown()));
@@ -301,33 +313,46 @@ impl Walk {
         }
     }
 
-    fn allowed(&mut self, status: u16, credential: Option<&Credential>, signed_in: bool) {
+    /// With what right the handshake was made.
+    pub fn authorization(&mut self, authorizer: &Authorizer) {
+        let credential = authorizer.at_hand();
         let (state, detail) = match credential {
-            _ if signed_in => ("signed-in", "signed in just now"),
+            Some(_) if authorizer.has_signed_in() => ("signed-in", "signed in just now"),
             Some(credential) if credential.is_renewed() => {
                 ("refreshed", "the stored token was refreshed")
             }
             Some(_) => ("stored", "the stored token is valid"),
-            None if status == 401 || status == 403 => ("refused", "not asked for with OAuth"),
+            None if authorizer.is_configured() => {
+                ("configured", "the configured header is accepted")
+            }
             None => ("none", "none is asked for"),
         };
         self.report.add("authorization", Verdict::Fine, None, detail);
         self.report.fact("state", json!(state));
     }
 
-    /// Somebody has to sign in: what there is to sign in with.
-    async fn needed(
+    /// There is no right to go on: what there is to sign in with.
+    pub async fn no_authorization(
         &mut self,
-        remote: &Remote,
-        refused: &Refused,
+        authorizer: &Authorizer,
         failure: Failure,
-        begun: Instant,
+        took: Option<Duration>,
     ) {
-        let survey = timeout_at(self.deadline, remote.authorizer.survey(refused)).await;
-        self.report.fail("authorization", Some(begun.elapsed()), failure);
+        let survey = timeout_at(self.deadline, authorizer.survey()).await;
+        self.report.fail("authorization", took, failure);
         self.report.fact("state", json!("needed"));
-        self.report.survey = survey.ok();
+        self.report.survey = survey.ok().flatten();
     }
+}
+
+/// Whether the bridge would go on, with the client's own message.
+fn says_nothing(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::Timeout | FailureKind::StreamLost) && !failure.unsent
+}
+
+fn silence(after: Duration) -> Failure {
+    let text = format!("no answer to server/discover within {:.1} s", after.as_secs_f32());
+    Failure::new(FailureKind::Timeout, text)
 }
 
 /// Asks what the bridge asks a server that it does not know; one of HTTP+SSE for its stream.
