@@ -18,7 +18,6 @@ use super::error::AuthError;
 use super::held::Held;
 use super::settings::{Mode, Settings};
 use super::shared::{Login, Want};
-use super::survey::{self, Survey};
 use super::web::Web;
 use super::{refresh, scope};
 use crate::http::client::Settings as Connection;
@@ -40,7 +39,7 @@ pub struct Authorizer {
     pub(super) login: watch::Sender<Login>,
     pub(super) running: Mutex<Option<AbortHandle>>,
     /// The last refusal that was to be answered.
-    refused: Mutex<Option<Refused>>,
+    pub(super) refused: Mutex<Option<Refused>>,
     /// Held by a refresh, whoever has asked for it and gone.
     pub(super) refreshing: Arc<Semaphore>,
 }
@@ -357,23 +356,6 @@ impl Authorizer {
     /// Whether somebody is signing in.
     pub fn is_signing_in(&self) -> bool {
         self.login.borrow().is_running()
-    }
-
-    /// Everything that discovery sees behind the last refusal, if there was one. Nobody is signed in.
-    pub async fn survey(&self) -> Option<Survey> {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        let allow = self.settings.allow_missing_pkce_metadata;
-        Some(survey::survey(&self.web, &refused.challenge, allow).await)
-    }
-
-    /// Whether a header of the person's own is sent.
-    pub fn is_configured(&self) -> bool {
-        self.settings.mode == Mode::Configured
-    }
-
-    /// Whether somebody has signed in, in this process.
-    pub fn has_signed_in(&self) -> bool {
-        matches!(*self.login.borrow(), Login::Done)
     }
 
     /// The sign-in as it goes on.

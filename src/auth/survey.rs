@@ -1,10 +1,15 @@
 //! Everything that discovery sees, for `mcp-tether check`: each document that was asked for, and what
 //! is not as the specifications want it. It is [`discover`] that looks; nobody is signed in.
 
+use std::sync::PoisonError;
+
 use super::authorization_request::check_pkce;
+use super::authorizer::Authorizer;
 use super::challenge::Challenge;
 use super::discovery::{Discovered, DiscoveryError, discover};
 use super::metadata::canonical;
+use super::settings::Mode;
+use super::shared::Login;
 use super::web::{Tried, Web};
 
 /// What was seen.
@@ -20,8 +25,27 @@ pub struct Survey {
     pub usable: bool,
 }
 
+impl Authorizer {
+    /// Everything that discovery sees behind the last refusal, if there was one. Nobody is signed in.
+    pub async fn survey(&self) -> Option<Survey> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let allow = self.settings.allow_missing_pkce_metadata;
+        Some(survey(&self.web, &refused.challenge, allow).await)
+    }
+
+    /// Whether a header of the person's own is sent.
+    pub fn is_configured(&self) -> bool {
+        self.settings.mode == Mode::Configured
+    }
+
+    /// Whether somebody has signed in, in this process.
+    pub fn has_signed_in(&self) -> bool {
+        matches!(*self.login.borrow(), Login::Done)
+    }
+}
+
 /// Looks at what a challenge leads to. `allow_missing_pkce` is `--allow-missing-pkce-metadata`.
-pub async fn survey(web: &Web, challenge: &Challenge, allow_missing_pkce: bool) -> Survey {
+async fn survey(web: &Web, challenge: &Challenge, allow_missing_pkce: bool) -> Survey {
     web.record();
     let outcome = discover(web, challenge, None).await;
     let mut survey = Survey {

@@ -36,6 +36,10 @@ pub struct CheckArgs {
     #[arg(long, value_name = "DURATION", default_value_t = format!("{}s", limits::CHECK_TIMEOUT.as_secs()))]
     pub timeout: String,
 
+    /// Check again after this time, until Ctrl-C, and say what has changed
+    #[arg(long, value_name = "DURATION", conflicts_with = "login")]
+    pub watch: Option<String>,
+
     /// Sign in with the browser where that is needed; otherwise no browser is ever opened
     #[arg(long)]
     pub login: bool,

@@ -1,5 +1,8 @@
 //! `mcp-tether check`: what it finds, how it says so, and how long it takes.
 
+#[cfg(unix)]
+mod authorization;
+
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -324,6 +327,33 @@ fn a_check_that_is_interrupted_leaves_no_session_behind() {
     assert_eq!(server.seen("DELETE").len(), 1);
 }
 
+#[cfg(unix)]
+#[test]
+fn changes_are_told() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let shown = folder.path().join("stdout");
+    let child = Command::new(env!("CARGO_BIN_EXE_mcp-tether"))
+        .args(["check", &server.url(), "--auth=none", "--watch=50ms"])
+        .stdout(std::fs::File::create(&shown).unwrap())
+        .spawn()
+        .unwrap();
+    server.wait("DELETE", 3);
+    server.once("tools/list", Reply::json("{}"));
+    let rounds = server.seen("DELETE").len();
+    server.wait("DELETE", rounds + 3);
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(143));
+    let text = std::fs::read_to_string(shown).unwrap();
+    let (first, changes) = text.split_once("works: ").unwrap();
+    assert!(first.contains("session ended"), "{text}");
+    let changes: Vec<&str> = changes.lines().skip(1).collect();
+    assert_eq!(changes.len(), 2, "{text}");
+    assert!(changes[0].contains("tools: failed, "), "{text}");
+    assert!(changes[1].ends_with("tools: ok, 1"), "{text}");
+}
+
 #[test]
 fn for_people() {
     let server = Server::start();
@@ -364,78 +394,5 @@ works: streamable-http, N ms";
         assert!(text.ends_with("\nnext: check its path"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= columns.parse().unwrap()));
         assert!(!shown.stdout.contains('\u{1b}'), "colours are for terminals");
-    }
-}
-
-#[cfg(unix)]
-mod authorization {
-    use super::*;
-    use crate::support::oauth::State;
-
-    fn checked(realm: &Realm, args: &[&str], code: i32) -> Value {
-        let url = realm.mcp.url();
-        let shown = realm.run(&[&["check", &url, "--json"], args].concat());
-        realm.no_secret_in("stdout", &shown.stdout);
-        realm.no_secret_in("stderr", &shown.stderr);
-        if args.is_empty() {
-            judged(&shown, code)
-        } else {
-            serde_json::from_str(&shown.code(code).stdout).unwrap()
-        }
-    }
-
-    #[test]
-    fn needed() {
-        let realm = Realm::new();
-        let found = checked(&realm, &[], 3);
-        failed_at(&found, "authorization", "unauthorized");
-        let step = step(&found, "authorization");
-        assert!(step["next"].as_str().unwrap().contains("mcp-tether login"), "{step}");
-        let seen = &found["authorization"];
-        assert_eq!(seen["issuer"], realm.issuer_url());
-        assert_eq!((&seen["usable"], &seen["deviations"]), (&json!(true), &json!([])), "{seen}");
-        let documents = seen["documents"].as_array().unwrap();
-        assert!(documents.iter().all(|tried| tried["status"] == 200), "{seen}");
-        assert_eq!(documents.len(), 2);
-        realm.asked(0, 0, 0);
-        assert_eq!(realm.browser.opened(), [""; 0], "no browser is opened");
-    }
-
-    #[test]
-    fn deviations() {
-        let realm = Realm::with(|o| o.resource = Some("https://other.invalid/mcp".into()));
-        let seen = &checked(&realm, &[], 3)["authorization"];
-        assert_eq!(seen["usable"], false);
-        assert!(seen["deviations"][0].as_str().unwrap().contains("RFC 9728"), "{seen}");
-        let realm = Realm::with(|o| {
-            o.metadata = json!({
-                "code_challenge_methods_supported": null, "registration_endpoint": null,
-            });
-            o.hint = false;
-        });
-        let seen = checked(&realm, &[], 3)["authorization"].to_string();
-        for named in ["PKCE", "resource_metadata", "--client-id"] {
-            assert!(seen.contains(named), "{named}: {seen}");
-        }
-        let realm = Realm::with(|o| (o.prm, o.metadata_at) = (None, None));
-        let seen = &checked(&realm, &[], 3)["authorization"];
-        let documents = seen["documents"].as_array().unwrap();
-        assert!(
-            documents.len() > 2 && documents.iter().all(|tried| tried["status"] == 404),
-            "{seen}"
-        );
-    }
-
-    #[test]
-    fn stored_refreshed_and_signed_in() {
-        let realm = Realm::new();
-        let found = checked(&realm, &["--login"], 0);
-        assert_eq!(step(&found, "authorization")["state"], "signed-in");
-        assert_eq!(step(&checked(&realm, &[], 0), "authorization")["state"], "stored");
-        realm.state(State::expire);
-        assert_eq!(step(&checked(&realm, &[], 0), "authorization")["state"], "refreshed");
-        let shown = realm.run(&["check", &realm.mcp.url(), "--header=Authorization: Bearer fake"]);
-        shown.code(3);
-        assert!(shown.stdout.contains("configured Authorization header"), "{shown:?}");
     }
 }

@@ -174,6 +174,17 @@ impl Report {
         self.steps.sort_by_key(|step| place(step.name));
     }
 
+    /// The steps that ended in another way than in an earlier report.
+    pub fn changes(&self, before: &Report) -> Vec<&Step> {
+        let same = |step: &&Step| {
+            let earlier = before.steps.iter().find(|earlier| earlier.name == step.name);
+            earlier.is_some_and(|earlier| {
+                earlier.verdict == step.verdict && earlier.detail == step.detail
+            })
+        };
+        self.steps.iter().filter(|step| !same(step)).collect()
+    }
+
     /// What went wrong.
     pub fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref().map(|(failure, _)| failure)
