@@ -117,6 +117,16 @@ impl Introduction {
 pub struct Peer {
     shared: Arc<Shared>,
     introduction: Introduction,
+    _reader: Reader,
+}
+
+/// The task that reads. It keeps alive what it reads from, and so has to be ended with the peer.
+struct Reader(AbortHandle);
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 struct Shared {
@@ -151,8 +161,7 @@ impl Peer {
             handler,
             room: Arc::new(Semaphore::new(MAX_QUESTIONS)),
         });
-        // It ends with the bridge.
-        tokio::spawn(shared.clone().read(inbox, sender));
+        let reader = Reader(tokio::spawn(shared.clone().read(inbox, sender)).abort_handle());
         let params = format!(
             r#"{{"protocolVersion":"{}","capabilities":{capabilities},"clientInfo":{}}}"#,
             revisions::newest(Era::Legacy).name,
@@ -171,7 +180,7 @@ impl Peer {
             http_sse: shared.bridge.is_http_sse(),
             result,
         };
-        Ok((Peer { shared, introduction }, Notifications(notifications)))
+        Ok((Peer { shared, introduction, _reader: reader }, Notifications(notifications)))
     }
 
     /// What the server said of itself.
