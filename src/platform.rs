@@ -66,6 +66,13 @@ impl Signals {
     }
 }
 
+/// The width of the terminal that stdout is, in columns; none if it is none.
+pub fn terminal_width() -> Option<usize> {
+    use io::IsTerminal as _;
+    let width = || terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+    io::stdout().is_terminal().then(width)
+}
+
 /// Bytes that the pipe to the client holds: the most that Linux gives without privileges.
 #[cfg(target_os = "linux")]
 const PIPE_SIZE: usize = 1 << 20;

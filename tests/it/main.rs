@@ -5,6 +5,7 @@
 
 mod support;
 
+mod check;
 mod demo;
 mod ending;
 mod era_detection;
