@@ -1,13 +1,16 @@
 //! What a person can ask for. The bridge is the default.
 //!
+//! * `arguments`: of a tool, from words.
 //! * `login`, `logout`, `status`: signing in and out.
 //! * `tryout`: the demo's round trip.
 //! * `remote`: what commands share that speak with one server.
 
+mod arguments;
 mod login;
 mod logout;
 mod remote;
 mod status;
+mod text;
 #[cfg(feature = "demo")]
 mod tryout;
 
