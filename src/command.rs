@@ -3,11 +3,14 @@
 //! * `arguments`: of a tool, from words.
 //! * `login`, `logout`, `status`: signing in and out.
 //! * `tryout`: the demo's round trip.
-//! * `remote`: what commands share that speak with one server.
+//! * `remote`: what commands share that speak with one server; `peer`: a small MCP client.
+//! * `outcome`: exit codes, and what is said when something failed.
 
 mod arguments;
 mod login;
 mod logout;
+pub mod outcome;
+pub mod peer;
 mod remote;
 mod status;
 mod text;

@@ -58,6 +58,9 @@ pub const STDIN_QUEUE_BYTES: usize = 1 << 20;
 /// One message may exceed it alone.
 pub const STDOUT_QUEUE_BYTES: usize = 1 << 20;
 
+/// Bytes of notifications that wait for a command to look at them. As for stdout.
+pub const NOTIFICATION_QUEUE_BYTES: usize = 1 << 20;
+
 /// Messages in each of the two stdio queues.
 pub const STDIO_QUEUE_MESSAGES: usize = 4096;
 

@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use super::CommandError;
 use crate::auth::Authorizer;
-use crate::bridge::TransportChoice;
+use crate::bridge::access::Access;
+use crate::bridge::verdict::Verdict;
+use crate::bridge::{Attached, Settings, TransportChoice};
 use crate::cache::Cache;
 use crate::cli::LogArgs;
 use crate::config::Target;
 use crate::http::Http;
 use crate::logging::{self, Log};
+use crate::secret::Redactor;
+use crate::stdio::writer::Inbox;
 use crate::store::Store;
 use crate::transport::Endpoint;
 
@@ -38,6 +42,17 @@ impl Remote {
         let store = sign_in.places.map(|places| Store::new(places, sign_in.store, patience));
         let authorizer = Authorizer::new(sign_in.settings, &connection, store.clone(), redactor);
         Ok(Remote { endpoint, transport, authorizer: Arc::new(authorizer), store, cache })
+    }
+}
+
+impl Remote {
+    /// A bridge to the server in this process.
+    #[allow(dead_code)]
+    pub fn attach(self, settings: Settings, redactor: Arc<Redactor>) -> (Attached, Inbox) {
+        let server = self.authorizer.name().0.to_owned();
+        let verdict = Verdict::new(settings.protocol, self.cache.clone(), server);
+        let access = Access::new(self.authorizer, self.cache);
+        Attached::new(self.endpoint, access, verdict, settings, redactor)
     }
 }
 

@@ -77,6 +77,8 @@ fn modules_use_only_what_lies_below_them() {
                 "jsonrpc",
                 "logging",
                 "platform",
+                // The queue behind which a command is a client.
+                "stdio",
                 "store",
                 "transport",
             ],
