@@ -1,8 +1,10 @@
 //! What can be typed: clap types only, without behaviour. [`crate::config`] gives them meaning.
 //!
+//! * [`client`]: the commands that ask a server something.
 //! * [`connection`]: where to connect and how, the same for every command that connects.
 //! * [`sign_in`]: signing in, and the commands about it.
 
+pub mod client;
 pub mod connection;
 pub mod sign_in;
 
@@ -11,6 +13,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
 
+pub use client::ClientCommand;
 pub use connection::{ConnectionArgs, ProtocolArg};
 pub use sign_in::{AuthCommand, LoginArgs, LogoutArgs, SignInArgs};
 
@@ -54,6 +57,9 @@ pub enum Command {
     /// What is stored about sign-ins
     #[command(subcommand)]
     Auth(AuthCommand),
+    /// Ask a server something.
+    #[command(flatten)]
+    Client(Box<ClientCommand>),
     /// Serve a small MCP server on loopback to try the bridge with
     #[cfg(feature = "demo")]
     Demo(DemoArgs),

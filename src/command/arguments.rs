@@ -9,7 +9,7 @@
 //! typed.
 
 mod listing;
-mod schema;
+pub(super) mod schema;
 #[cfg(test)]
 mod tests;
 
@@ -17,21 +17,21 @@ use std::fmt;
 
 use serde_json::Value;
 
-pub(super) use self::listing::list;
+pub(super) use self::listing::{Listed, list};
 use self::schema::{Schema, complaint, is_json};
 use crate::jsonrpc::splice::{Patch, members};
 use crate::limits::MAX_LOGGED_TEXT;
 use crate::secret::{Redactor, truncate};
 
-/// One word of the command line.
+/// One word of the command line, with its text or with where that is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum Word<T> {
     /// `name=value`: a value to be read as the schema wants it.
-    Text(String, Source),
+    Text(String, T),
     /// `name:=json`.
-    Json(String, Source),
+    Json(String, T),
     /// `@FILE` or `-`: all arguments.
-    Whole(Source),
+    Whole(T),
 }
 
 /// Where the text of a value comes from.
@@ -87,9 +87,9 @@ impl fmt::Display for Problem {
     }
 }
 
-impl Word {
+impl Word<Source> {
     /// Takes one word apart.
-    pub(super) fn parse(word: &str) -> Result<Word, Problem> {
+    pub(super) fn parse(word: &str) -> Result<Word<Source>, Problem> {
         if word == "-" {
             return Ok(Word::Whole(Source::Stdin));
         }
@@ -126,58 +126,63 @@ impl Word {
         }
     }
 
-    /// Whether stdin is read for it.
-    pub(super) fn reads_stdin(&self) -> bool {
-        matches!(self, Word::Whole(Source::Stdin))
+    /// The same with the text that `read` finds there.
+    pub(super) fn load<E>(
+        self,
+        read: &mut dyn FnMut(Source) -> Result<String, E>,
+    ) -> Result<Word<String>, E> {
+        Ok(match self {
+            Word::Text(name, source) => Word::Text(name, read(source)?),
+            Word::Json(name, source) => Word::Json(name, read(source)?),
+            Word::Whole(source) => Word::Whole(read(source)?),
+        })
     }
 }
 
-/// The arguments as the JSON text of one object. `read` gives the text of a file or of stdin.
+/// The arguments as the JSON text of one object.
 ///
 /// Without a schema every `name=value` is a text, and nothing is checked.
-pub(super) fn build<E: From<Vec<Problem>>>(
-    words: &[Word],
+pub(super) fn build(
+    words: &[Word<String>],
     schema: Option<&Value>,
     check: bool,
-    read: &mut dyn FnMut(&Source) -> Result<String, E>,
-) -> Result<String, E> {
+) -> Result<String, Vec<Problem>> {
     let schema = schema.map(Schema::new);
     let mut problems = Vec::new();
     let mut whole = None;
     let mut named: Vec<(&str, String)> = Vec::new();
     for word in words {
         match word {
-            Word::Whole(source) => {
-                let text = read(source)?.trim().to_owned();
+            Word::Whole(text) => {
+                let text = text.trim().to_owned();
                 let object = is_json(&text) && members(&text).is_some();
                 if !object || whole.replace(text).is_some() {
                     problems.push(Problem::NotAnObject);
                 }
             }
-            Word::Json(name, source) => {
-                let text = read(source)?.trim().to_owned();
+            Word::Json(name, text) => {
+                let text = text.trim().to_owned();
                 if is_json(&text) {
                     add(&mut named, name, text, None, &mut problems);
                 } else {
                     problems.push(Problem::NotJson(shown(name)));
                 }
             }
-            Word::Text(name, source) => {
-                let text = read(source)?;
+            Word::Text(name, text) => {
                 let property = schema.and_then(|schema| schema.property(name));
                 let value = match property {
-                    Some(property) => property.coerce(&text),
+                    Some(property) => property.coerce(text),
                     None => Some(Value::from(text.as_str()).to_string()),
                 };
                 match (value, property) {
                     (Some(value), _) => add(&mut named, name, value, property, &mut problems),
                     (None, Some(property)) if check => {
-                        let text = Value::from(text).to_string();
+                        let text = Value::from(text.as_str()).to_string();
                         let expected = clean(&property.expected());
                         problems.push(Problem::Wrong(shown(name), shown(&text), expected));
                     }
                     (None, _) => {
-                        let value = Value::from(text).to_string();
+                        let value = Value::from(text.as_str()).to_string();
                         add(&mut named, name, value, None, &mut problems);
                     }
                 }
@@ -202,7 +207,7 @@ pub(super) fn build<E: From<Vec<Problem>>>(
             .collect();
         check_all(schema, &text, &seen, &mut problems);
     }
-    if problems.is_empty() { Ok(text) } else { Err(problems.into()) }
+    if problems.is_empty() { Ok(text) } else { Err(problems) }
 }
 
 /// One more value. A second one for a list is its next element.
@@ -233,7 +238,8 @@ fn check_all(schema: Schema<'_>, text: &str, seen: &[String], problems: &mut Vec
     for member in &given {
         let Some(property) = schema.property(&member.key) else {
             if schema.is_closed() {
-                let free = schema.names().into_iter().filter(|name| given.iter().all(|m| m.key != *name));
+                let free =
+                    schema.names().into_iter().filter(|name| given.iter().all(|m| m.key != *name));
                 let near = nearest(&member.key, free).map(clean);
                 problems.push(Problem::Unknown(shown(&member.key), near));
             }

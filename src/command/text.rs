@@ -177,21 +177,22 @@ mod tests {
     #[test]
     fn lines_are_folded_at_spaces() {
         let text = PLAIN.folded(4, "The quick brown fox jumps over the lazy dog.\n\n  - kept\n");
-        assert_eq!(
-            text,
-            "    The quick brown fox jumps over the\n    lazy dog.\n\n      - kept\n"
-        );
+        assert_eq!(text, "    The quick brown fox jumps over the\n    lazy dog.\n\n      - kept\n");
         let word = "x".repeat(50);
         for line in PLAIN.folded(2, &format!("a {word} b")).lines() {
             assert!(width(line) <= 40, "{line}");
         }
-        assert_eq!(PLAIN.folded(2, &format!("a {word} b")).replace(['\n', ' '], ""), format!("a{word}b"));
+        assert_eq!(
+            PLAIN.folded(2, &format!("a {word} b")).replace(['\n', ' '], ""),
+            format!("a{word}b")
+        );
     }
 
     #[test]
     fn columns_line_up() {
-        let rows = [("a", "number", "one two three four five"), ("longer", "text", "six"), ("n", "", "")]
-            .map(|(a, b, c)| vec![a.to_owned(), b.to_owned(), c.to_owned()]);
+        let rows =
+            [("a", "number", "one two three four five"), ("longer", "text", "six"), ("n", "", "")]
+                .map(|(a, b, c)| vec![a.to_owned(), b.to_owned(), c.to_owned()]);
         let wide = Style { width: 44, colour: false };
         assert_eq!(
             wide.columns(1, &rows),

@@ -17,13 +17,13 @@ const TYPES: [&str; 7] = ["null", "boolean", "integer", "number", "array", "obje
 
 /// One schema, within the whole that its references point into.
 #[derive(Clone, Copy)]
-pub(super) struct Schema<'a> {
+pub(in crate::command) struct Schema<'a> {
     whole: &'a Value,
     part: &'a Value,
 }
 
 impl<'a> Schema<'a> {
-    pub(super) fn new(whole: &'a Value) -> Schema<'a> {
+    pub(in crate::command) fn new(whole: &'a Value) -> Schema<'a> {
         Schema { whole, part: whole }
     }
 
@@ -53,7 +53,7 @@ impl<'a> Schema<'a> {
     }
 
     /// The names of the types that a value may have; none if it says nothing.
-    pub(super) fn types(self) -> Vec<&'a str> {
+    pub(in crate::command) fn types(self) -> Vec<&'a str> {
         let mut found: Vec<&str> = Vec::new();
         for schema in self.alternatives(MAX_DEPTH) {
             let own: Vec<&str> = match &schema.part["type"] {
@@ -82,7 +82,7 @@ impl<'a> Schema<'a> {
     }
 
     /// The same of all alternatives; none if one of them lists none.
-    pub(super) fn allowed(self) -> Vec<&'a Value> {
+    pub(in crate::command) fn allowed(self) -> Vec<&'a Value> {
         let mut all = Vec::new();
         for schema in self.alternatives(MAX_DEPTH) {
             match schema.values() {
@@ -94,18 +94,18 @@ impl<'a> Schema<'a> {
     }
 
     /// The schema of a property.
-    pub(super) fn property(self, name: &str) -> Option<Schema<'a>> {
+    pub(in crate::command) fn property(self, name: &str) -> Option<Schema<'a>> {
         self.part["properties"].as_object()?.get(name).map(|part| self.at(part))
     }
 
     /// The names of all properties.
-    pub(super) fn names(self) -> Vec<&'a str> {
+    pub(in crate::command) fn names(self) -> Vec<&'a str> {
         let properties = self.part["properties"].as_object();
         properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect()
     }
 
     /// The names of the properties that must be there.
-    pub(super) fn required(self) -> Vec<&'a str> {
+    pub(in crate::command) fn required(self) -> Vec<&'a str> {
         self.part["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
@@ -116,13 +116,13 @@ impl<'a> Schema<'a> {
     }
 
     /// Whether the schema lists properties, and means no others.
-    pub(super) fn is_closed(self) -> bool {
+    pub(in crate::command) fn is_closed(self) -> bool {
         let none_meant = self.part["additionalProperties"] == false;
         !self.is_open() && (none_meant || !self.names().is_empty())
     }
 
     /// What is expected, in a few words: `integer`, `string or null`, `one of "a", "b"`.
-    pub(super) fn expected(self) -> String {
+    pub(in crate::command) fn expected(self) -> String {
         let allowed = self.allowed();
         if !allowed.is_empty() {
             let shown: Vec<String> = allowed.iter().map(ToString::to_string).collect();
@@ -141,7 +141,7 @@ impl<'a> Schema<'a> {
     }
 
     /// The JSON text that a word from the command line means; `None` if it fits nothing.
-    pub(super) fn coerce(self, word: &str) -> Option<String> {
+    pub(in crate::command) fn coerce(self, word: &str) -> Option<String> {
         let allowed = self.allowed();
         if allowed.iter().any(|value| value.as_str() == Some(word)) {
             return Some(Value::from(word).to_string());
@@ -172,14 +172,18 @@ impl<'a> Schema<'a> {
     }
 
     /// The schema of the elements of a list.
-    pub(super) fn items(self) -> Option<Schema<'a>> {
+    pub(in crate::command) fn items(self) -> Option<Schema<'a>> {
         let mut found = self.alternatives(MAX_DEPTH).into_iter();
         found.find_map(|schema| schema.part.get("items").map(|part| schema.at(part)))
     }
 
     /// Where a JSON text does not fit, and what was expected there; `None` if nothing is wrong that
     /// can be told here.
-    pub(super) fn complaint(self, json: &str, depth: usize) -> Option<(String, String)> {
+    pub(in crate::command) fn complaint(
+        self,
+        json: &str,
+        depth: usize,
+    ) -> Option<(String, String)> {
         let here = || Some((String::new(), self.expected()));
         let types = self.types();
         if !types.is_empty() && !types.iter().any(|name| fits_type(json, name)) {
@@ -214,19 +218,20 @@ impl<'a> Schema<'a> {
             return Some((format!(".{name}"), "a value".to_owned()));
         }
         inner.iter().find_map(|member| {
-            let (place, expected) = self.property(&member.key)?.complaint(member.value, depth - 1)?;
+            let (place, expected) =
+                self.property(&member.key)?.complaint(member.value, depth - 1)?;
             Some((format!(".{}{place}", member.key), expected))
         })
     }
 }
 
 /// As [`Schema::complaint`], with the usual depth.
-pub(super) fn complaint(schema: Schema<'_>, json: &str) -> Option<(String, String)> {
+pub(in crate::command) fn complaint(schema: Schema<'_>, json: &str) -> Option<(String, String)> {
     schema.complaint(json, MAX_DEPTH)
 }
 
 /// Whether a text is one JSON value.
-pub(super) fn is_json(text: &str) -> bool {
+pub(in crate::command) fn is_json(text: &str) -> bool {
     serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok()
 }
 

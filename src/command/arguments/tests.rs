@@ -2,17 +2,20 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn read(source: &Source) -> Result<String, Vec<Problem>> {
-    Ok(match source {
-        Source::Typed(text) => text.clone(),
-        Source::File(path) => format!("<{path}>"),
-        Source::Stdin => r#"{"whole" : 1.0, "b":12345678901234567890}"#.to_owned(),
-    })
+fn load(word: &str) -> Word<String> {
+    let mut read = |source| {
+        Ok::<_, ()>(match source {
+            Source::Typed(text) => text,
+            Source::File(path) => format!("<{path}>"),
+            Source::Stdin => r#"{"whole" : 1.0, "b":12345678901234567890}"#.to_owned(),
+        })
+    };
+    Word::parse(word).unwrap().load(&mut read).unwrap()
 }
 
 fn built(words: &[&str], schema: Option<&Value>) -> Result<String, Vec<String>> {
-    let words: Vec<Word> = words.iter().map(|word| Word::parse(word).unwrap()).collect();
-    build::<Vec<Problem>>(&words, schema, true, &mut read)
+    let words: Vec<Word<String>> = words.iter().map(|word| load(word)).collect();
+    build(&words, schema, true)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect())
 }
 
@@ -104,7 +107,10 @@ fn values_are_read_as_the_schema_wants_them() {
 fn what_is_wrong_is_said_before_anything_is_sent() {
     let schema = schema();
     for (words, expected) in [
-        (&["count=five"][..], "count: \"five\" is not what is expected: integer, at least 1, at most 10"),
+        (
+            &["count=five"][..],
+            "count: \"five\" is not what is expected: integer, at least 1, at most 10",
+        ),
         (&["count=1.5"], "count: \"1.5\" is not"),
         (&["count=11"], "at most 10"),
         (&["count:=0"], "count: 0 is not what is expected: integer, at least 1"),
@@ -161,8 +167,8 @@ fn other_arguments_pass_where_the_schema_is_open() {
 
 #[test]
 fn nothing_is_held_against_them_on_demand() {
-    let words = [Word::parse("count=five").unwrap(), Word::parse("cuont=1").unwrap()];
-    let built = build::<Vec<Problem>>(&words, Some(&schema()), false, &mut read).unwrap();
+    let words = [load("count=five"), load("cuont=1")];
+    let built = build(&words, Some(&schema()), false).unwrap();
     assert_eq!(built, r#"{"count":"five","cuont":"1"}"#);
 }
 
