@@ -47,12 +47,12 @@ Examples:
     /// Ask for completions of an argument
     #[command(after_help = "Examples:
   mcp-tether complete https://mcp.example.com/mcp --prompt review language=ru
-  mcp-tether complete https://mcp.example.com/mcp --resource 'repo://{owner}/{name}' name=te owner=me")]
+  mcp-tether complete https://mcp.example.com/mcp --template 'repo://{owner}/{name}' name=te owner=me")]
     Complete(CompleteArgs),
     /// Print the notifications of a server as they come
     #[command(after_help = "Examples:
   mcp-tether listen https://mcp.example.com/mcp
-  mcp-tether listen https://mcp.example.com/mcp --resource file:///log --count 1")]
+  mcp-tether listen https://mcp.example.com/mcp --subscribe file:///log --count 1")]
     Listen(ListenArgs),
     /// Send one request, and print the reply alone
     #[command(after_help = "Examples:
@@ -164,7 +164,7 @@ pub struct ReadArgs {
     pub client: ClientArgs,
 
     /// The URI of the resource
-    pub resource: String,
+    pub uri: String,
 
     /// Write binary contents to files in this folder
     #[arg(long, value_name = "FOLDER", help_heading = "Output")]
@@ -202,12 +202,12 @@ pub struct CompleteArgs {
     pub client: ClientArgs,
 
     /// The prompt whose argument it is
-    #[arg(long, value_name = "NAME", required_unless_present = "resource")]
+    #[arg(long, value_name = "NAME", required_unless_present = "template")]
     pub prompt: Option<String>,
 
     /// The resource template whose variable it is
-    #[arg(long, value_name = "TEMPLATE", conflicts_with = "prompt")]
-    pub resource: Option<String>,
+    #[arg(long, value_name = "URI TEMPLATE", conflicts_with = "prompt")]
+    pub template: Option<String>,
 
     /// The argument and the beginning of its value, as name=value; then others that are known
     #[arg(value_name = "NAME=VALUE", required = true)]
@@ -223,7 +223,7 @@ pub struct ListenArgs {
 
     /// Subscribe to a resource (repeatable)
     #[arg(long, value_name = "URI")]
-    pub resource: Vec<String>,
+    pub subscribe: Vec<String>,
 
     /// Ask for log messages of this level and above
     #[arg(long, value_name = "LEVEL")]

@@ -23,7 +23,7 @@ use std::time::Duration;
 use super::CommandError;
 use super::outcome::{fail, tell};
 use super::peer::{Notifications, Peer, Refusal, result_of};
-use super::remote::{Remote, start_log};
+use super::remote::{Remote, start_quiet_log};
 use super::text::Style;
 use crate::cli::ClientCommand;
 use crate::cli::client::OutputArg;
@@ -87,7 +87,7 @@ pub(super) async fn run(
     log: &mut Option<Log>,
 ) -> Result<ExitCode, CommandError> {
     let args = command.common();
-    start_log(&args.log, log)?;
+    start_quiet_log(&args.log, log)?;
     let output = if args.json { OutputArg::Json } else { args.output };
     let mut signals = Signals::install()?;
     let mut client = None;

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod client_commands;
 mod demo;
 mod ending;
 mod era_detection;

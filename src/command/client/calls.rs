@@ -58,7 +58,7 @@ impl<'a> Call<'a> {
 
     pub(super) fn completion(args: &'a CompleteArgs) -> Result<Call<'a>, Stop> {
         let (words, stdin) = load(&args.arguments)?;
-        let reference = match (&args.prompt, &args.resource) {
+        let reference = match (&args.prompt, &args.template) {
             (Some(name), _) => json!({ "type": "ref/prompt", "name": name }),
             (None, uri) => json!({ "type": "ref/resource", "uri": uri }),
         };

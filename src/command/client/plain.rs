@@ -116,7 +116,7 @@ impl Client {
             if let Some(level) = &args.level {
                 self.ask("logging/setLevel", &json!({ "level": level }).to_string()).await?;
             }
-            for uri in &args.resource {
+            for uri in &args.subscribe {
                 self.ask("resources/subscribe", &json!({ "uri": uri }).to_string()).await?;
             }
             Ok::<_, Stop>(())

@@ -10,7 +10,7 @@ use crate::cli::client::ReadArgs;
 impl Client {
     /// Reads a resource. A single binary one goes to a pipe as it is.
     pub(super) async fn read(&self, args: &ReadArgs, shown: &Shown) -> Result<(), Stop> {
-        let params = json!({ "uri": args.resource }).to_string();
+        let params = json!({ "uri": args.uri }).to_string();
         let (answer, result) = self.ask("resources/read", &params).await?;
         shown.clear();
         if self.print_as_json(&answer, &result)? {
