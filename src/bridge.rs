@@ -18,7 +18,7 @@
 //!
 //! * [`path`]: how messages get to the server; [`detection`]: finding that out.
 //! * [`verdict`]: of which era the server is, kept between starts.
-//! * [`translation`]: carrying out what an adapter of [`crate::era`] asks for.
+//! * [`translation`]: carrying out what an adapter of [`crate::era`] asks for, [`timers`] among it.
 //! * [`stateless`]: the life of one request to a modern server, and [`subscription`]: of one that
 //!   stays open.
 
@@ -41,6 +41,7 @@ pub mod router;
 pub mod session;
 pub mod stateless;
 pub mod subscription;
+pub mod timers;
 pub mod translation;
 pub mod verdict;
 

@@ -113,6 +113,9 @@ pub trait Adapter: Send {
     /// The time of a [`Action::Wake`] has come. Tokens that no longer mean anything are ignored.
     fn wake(&mut self, token: u64, actions: &mut Vec<Action>);
 
+    /// Whether the time of this token still means something.
+    fn awaits(&self, token: u64) -> bool;
+
     /// The client is gone, or the bridge ends: what is still open on purpose (subscriptions) is
     /// ended in good order.
     fn end(&mut self, actions: &mut Vec<Action>);

@@ -32,6 +32,9 @@ pub const MAX_TRANSLATED_IN_FLIGHT: usize = 4096;
 /// just taken back, those that wait for input, and subscriptions.
 pub const MAX_LINK_REQUESTS: usize = 2 * MAX_REQUESTS_IN_FLIGHT;
 
+/// Times that an adapter asked for and that mean nothing any more are forgotten beyond this many.
+pub const STALE_TIMERS: usize = 1024;
+
 /// How long a server is known to be modern without being asked again.
 pub const MODERN_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 

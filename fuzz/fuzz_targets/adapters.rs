@@ -25,12 +25,13 @@ fn run(mut adapter: Box<dyn Adapter>, mut actions: Vec<Action>, input: &[u8]) {
             }
             b's' => {
                 if let Ok(message) = Message::parse(text, Source::Server) {
-                    adapter.take_from_server(Link(0), &message, &mut actions);
+                    adapter.take_from_server(Link(0), &message, None, &mut actions);
                 }
             }
             _ => {
                 if let Some(token) = wakes.pop() {
                     adapter.wake(token, &mut actions);
+                    assert!(!adapter.awaits(token), "a time comes once");
                 }
             }
         }

@@ -141,9 +141,9 @@ impl Bridge {
         message: &Message,
         session: &SessionHeaders,
         on_sent: OnSent,
+        manner: Manner,
     ) -> Result<Reply, Failure> {
         let outgoing = Outgoing::Message(message.bytes().clone(), Some(on_sent));
-        let manner = self.manner(message.method() == Some("initialize"));
         self.with_access(session, outgoing, manner, Some(ticket)).await
     }
 

@@ -56,8 +56,9 @@ impl Bridge {
                 place.handed_over();
             })
         };
+        let manner = self.manner(initialize);
         let reply = tokio::select! {
-            reply = self.post_request(ticket, message, &headers, on_sent) => reply,
+            reply = self.post_request(ticket, message, &headers, on_sent, manner) => reply,
             // Where nobody wants the session any more, it must be known to be ended.
             () = lingered(ticket), if !initialize => return Outcome::Done,
             failure = cut_off(&headers, ticket) => return Outcome::Broken(failure),
@@ -83,6 +84,11 @@ impl Bridge {
         } else {
             headers
         };
+        if let (true, Some(session)) = (initialize, &headers.session) {
+            self.session.offered(context.generation, session.clone());
+        }
+        let offered =
+            initialize.then(|| Offered { bridge: self.clone(), headers: headers.clone() });
         let outcome = if !reply.status().is_success() {
             self.refused(ticket, message, &headers, reply, renewed, &mut context).await
         } else if initialize && !ticket.is_open() {
@@ -90,10 +96,7 @@ impl Bridge {
         } else {
             self.accepted(ticket, &headers, reply, snapshot, &mut context).await
         };
-        if initialize && self.session.snapshot().headers.session != headers.session {
-            let bridge = self.clone();
-            self.see_off(async move { bridge.end_session(&headers).await });
-        }
+        drop(offered);
         outcome
     }
 
@@ -233,6 +236,23 @@ impl Bridge {
                 .with_status(202)
                 .at(&self.endpoint.shown()),
             ),
+        }
+    }
+}
+
+/// A session that came with the response to `initialize`. It is ended if nobody has taken it when the
+/// exchange is over, however that ends.
+struct Offered {
+    bridge: Arc<Bridge>,
+    headers: SessionHeaders,
+}
+
+impl Drop for Offered {
+    fn drop(&mut self) {
+        let taken = self.bridge.session.snapshot().headers.session;
+        if self.headers.session.is_some() && taken != self.headers.session {
+            let (bridge, headers) = (self.bridge.clone(), self.headers.clone());
+            self.bridge.see_off(async move { bridge.end_session(&headers).await });
         }
     }
 }

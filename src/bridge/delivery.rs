@@ -17,7 +17,7 @@ use crate::jsonrpc::{Kind, Message};
 use crate::limits::{
     BARRIER_TIMEOUT, DELIVERY_TIMEOUT, LISTEN_HEAD_START, RETRY_AFTER_MAX, TURN_TIMEOUT,
 };
-use crate::transport::Reply;
+use crate::transport::{Reply, SessionHeaders};
 
 const INITIALIZED: &str = "notifications/initialized";
 
@@ -80,7 +80,8 @@ impl Bridge {
                 self.recover(&snapshot).await?;
                 continue;
             }
-            let mut reply = match self.hand_in(message, &snapshot, place).await {
+            let headers = self.session.headers_in(asked_in, &snapshot);
+            let mut reply = match self.hand_in(message, &headers, place).await {
                 Err(failure) if opening && failure.kind == FailureKind::Unauthorized => {
                     // A session without it is of no use: a new one is made when there is a token.
                     self.session.failed(&failure);
@@ -123,11 +124,11 @@ impl Bridge {
     async fn hand_in(
         &self,
         message: &Message,
-        snapshot: &Snapshot,
+        headers: &SessionHeaders,
         place: &Place,
     ) -> Result<Reply, Failure> {
         let manner = Manner { limit: Some(DELIVERY_TIMEOUT), ..self.manner(false) };
-        let post = self.post(message.bytes().clone(), &snapshot.headers, None, manner);
+        let post = self.post(message.bytes().clone(), headers, None, manner);
         tokio::pin!(post);
         match timeout(BARRIER_TIMEOUT, &mut post).await {
             Ok(outcome) => outcome,

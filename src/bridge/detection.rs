@@ -315,6 +315,8 @@ impl Bridge {
         }
         match body {
             Ok(Ok(body)) => Ok(Some(Probed { status: status.as_u16(), body })),
+            // What we cannot read may have been the answer of a modern server.
+            Ok(Err(failure)) if failure.kind == FailureKind::TooLarge => Err(failure),
             Ok(Err(failure)) => {
                 tracing::debug!("server/discover: {failure}");
                 Ok(None)
@@ -334,7 +336,7 @@ impl Bridge {
             }
             return Ok(match reply.read().await? {
                 Body::Whole(body) => body,
-                Body::TooLarge(_) => Bytes::new(),
+                Body::TooLarge(_) => return Err(self.size_failure()),
             });
         }
         let mut stream = reply.into_events(Bytes::new());
@@ -348,6 +350,9 @@ impl Bridge {
         };
         loop {
             while let Some(item) = stream.buffered() {
+                if matches!(item, Item::TooLarge { .. }) {
+                    return Err(self.size_failure());
+                }
                 if let Some(answer) = answers(item) {
                     return Ok(answer);
                 }

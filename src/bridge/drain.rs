@@ -11,7 +11,7 @@ use super::path::Path;
 use super::router::{Reason, Stop, requests_in};
 use crate::auth::Credential;
 use crate::error::{ExitCode, Failure, FailureKind};
-use crate::limits::{DELETE_TIMEOUT, FLUSH_TIMEOUT, OAUTH_REQUEST_TIMEOUT};
+use crate::limits::{DELETE_TIMEOUT, FLUSH_TIMEOUT, HEAD_START, OAUTH_REQUEST_TIMEOUT};
 use crate::platform::Signals;
 use crate::stdio::lines::Line;
 use crate::stdio::queue::Receiver;
@@ -149,6 +149,8 @@ impl Bridge {
     /// A link comes to its end: nobody wants anything of it any more.
     pub(super) async fn close(&self) {
         self.ledger.cancel_all();
+        // What was taken before goes first.
+        let _ = timeout(HEAD_START, self.delivered()).await;
         self.end_own_session().await;
     }
 
@@ -168,10 +170,12 @@ impl Bridge {
     /// What is open on purpose is ended in good order: it would never finish by itself.
     async fn end_subscriptions(&self) {
         match self.paths.known() {
+            Some(Path::Legacy) => return,
             Some(Path::Translated(translation)) => translation.end().await,
-            Some(Path::Modern) => self.end_listening().await,
-            _ => {}
+            Some(Path::Modern) | None => {}
         }
+        // Also what has not got any further yet than into the ledger.
+        self.end_listening().await;
     }
 
     /// Tells the server that a session is over, if it has one, within [`DELETE_TIMEOUT`]. Servers

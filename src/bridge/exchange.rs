@@ -210,6 +210,12 @@ impl Bridge {
                 Stateless::OtherEra(_) => self.switch(),
             },
             Path::Translated(translation) => {
+                // The one before may have been wrong: this one has to know what the client set up.
+                if !self.opens(message)
+                    && let Err(failure) = self.session_for(None).await
+                {
+                    return ControlFlow::Break(Some(failure));
+                }
                 match translation.request(ticket, message, place).await {
                     Seen::Through => {
                         self.judge(&translation);

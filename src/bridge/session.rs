@@ -36,6 +36,9 @@ struct State {
     /// No session is made any more.
     ended: bool,
     headers: SessionHeaders,
+    /// The session that came with the response to `initialize` while its answer is still to come, and
+    /// its generation.
+    offered: Option<(u64, HeaderValue)>,
     /// The stream that the next session is established on, with HTTP+SSE.
     channel: Option<Arc<Channel>>,
     handshake: Handshake,
@@ -128,6 +131,23 @@ impl Session {
         state.generation += 1;
         let left = std::mem::take(&mut state.headers);
         left.session.is_some().then_some(left)
+    }
+
+    /// The response to `initialize` has begun, and brings a session.
+    pub fn offered(&self, generation: u64, session: HeaderValue) {
+        self.state().offered = Some((generation, session));
+    }
+
+    /// The headers for a response to a request that the server made in the session `generation`: it
+    /// may have done so before it answered `initialize`.
+    pub fn headers_in(&self, generation: Option<u64>, now: &Snapshot) -> SessionHeaders {
+        let offered = self.state().offered.clone().filter(|(of, _)| generation == Some(*of));
+        match offered {
+            Some((of, session)) if of > now.generation => {
+                SessionHeaders { session: Some(session), ..now.headers.clone() }
+            }
+            _ => now.headers.clone(),
+        }
     }
 
     /// The server has answered `initialize` with `result` (the whole response) and, in the header

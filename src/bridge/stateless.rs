@@ -11,6 +11,7 @@ use http::{HeaderMap, StatusCode};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::Bridge;
+use super::access::Manner;
 use super::attempt::{Outcome, soon};
 use super::exchange::is_read_only;
 use super::follow::lost;
@@ -143,7 +144,8 @@ impl Bridge {
         mirrored: &HeaderMap,
         place: &Arc<Place>,
     ) -> Attempt {
-        let reply = match self.post_mirrored(ticket, message, mirrored, place).await {
+        let manner = self.manner(false);
+        let reply = match self.post_mirrored(ticket, message, mirrored, place, manner).await {
             Ok(reply) => reply,
             Err(failure) if failure.kind == FailureKind::StreamLost => {
                 return Attempt::Ended(Outcome::Broken(failure));
@@ -185,6 +187,7 @@ impl Bridge {
         message: &Message,
         mirrored: &HeaderMap,
         place: &Arc<Place>,
+        manner: Manner,
     ) -> Result<Reply, Failure> {
         let headers = SessionHeaders { mirrored: mirrored.clone(), ..SessionHeaders::default() };
         let on_sent = {
@@ -194,7 +197,7 @@ impl Bridge {
                 place.handed_over();
             })
         };
-        let reply = self.post_request(ticket, message, &headers, on_sent).await;
+        let reply = self.post_request(ticket, message, &headers, on_sent, manner).await;
         place.acknowledged();
         reply
     }

@@ -10,12 +10,14 @@ use http::HeaderMap;
 use tokio::time::{sleep, timeout_at};
 
 use super::Bridge;
+use super::access::Manner;
 use super::attempt::soon;
 use super::follow::is_passing;
 use super::inbound::{CANCELLED, Context, cancelled_id};
 use super::ledger::Ticket;
 use super::order::Place;
 use super::stateless::Stateless;
+use crate::auth::Asking;
 use crate::era::SUBSCRIPTION_ID;
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::splice::elements;
@@ -47,6 +49,8 @@ struct Subscription {
 enum Connection {
     /// The request is answered or taken back.
     Done,
+    /// It takes a sign-in that nobody is asked for.
+    Locked(Failure),
     /// It broke, or could not be made.
     Broken(Failure),
     /// The server refuses, for good.
@@ -77,6 +81,13 @@ impl Bridge {
                 Connection::Done => return Stateless::Done,
                 Connection::OtherEra(failure) => return Stateless::OtherEra(failure),
                 Connection::Refused(failure) => return Stateless::Failed(failure),
+                Connection::Locked(failure) => {
+                    tracing::warn!("no messages from the server outside of requests: {failure}");
+                    tokio::select! {
+                        () = self.signed_in() => continue,
+                        () = ticket.closed() => return Stateless::Done,
+                    }
+                }
                 Connection::Broken(failure) => failure,
             };
             if subscription.acknowledged.is_none() && (repeated || !broken.unsent) {
@@ -108,11 +119,15 @@ impl Bridge {
         place: &Arc<Place>,
         subscription: &mut Subscription,
     ) -> Connection {
-        let mut reply = match self
-            .post_mirrored(ticket, message, &subscription.mirrored, place)
-            .await
-        {
+        let manner = Manner { limit: None, asking: self.asking_for(message, subscription) };
+        let sent = self.post_mirrored(ticket, message, &subscription.mirrored, place, manner).await;
+        let mut reply = match sent {
             Ok(reply) => reply,
+            Err(failure)
+                if failure.kind == FailureKind::Unauthorized && manner.asking == Asking::Nobody =>
+            {
+                return Connection::Locked(failure);
+            }
             Err(failure) if failure.kind == FailureKind::Unauthorized || failure.is_lasting() => {
                 return Connection::Refused(failure);
             }
@@ -139,6 +154,17 @@ impl Bridge {
         } else {
             Connection::Refused(failure)
         }
+    }
+
+    /// Whether a person may be asked to sign in: not for what only we want, nor out of the blue when a
+    /// stream is opened again.
+    fn asking_for(&self, message: &Message, subscription: &Subscription) -> Asking {
+        let wanted = ["params", "notifications", "resourceSubscriptions"];
+        let ours = self.is_link() && member::lookup(message.bytes(), &wanted).is_none();
+        if ours || subscription.acknowledged.is_some() {
+            return Asking::Nobody;
+        }
+        self.manner(false).asking
     }
 
     async fn relay_subscription(

@@ -14,16 +14,17 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::{Mutex, watch};
-use tokio::time::sleep;
 
 use super::Bridge;
 use super::exchange::is_read_only;
 use super::ledger::Ticket;
 use super::order::Place;
+use super::timers::Timers;
 use crate::era::{Action, Adapter, Era, Link};
 use crate::error::{Failure, FailureKind};
-use crate::jsonrpc::{Kind, Message, Source};
-use crate::limits::MAX_LOGGED_TEXT;
+use crate::jsonrpc::splice::Patch;
+use crate::jsonrpc::{Kind, Message, Source, member};
+use crate::limits::{MAX_ERROR_MESSAGE, MAX_LOGGED_TEXT};
 use crate::stdio::writer::{Inbox, Outbox};
 
 /// One adapter and its links.
@@ -35,6 +36,7 @@ pub struct Translation {
     links: std::sync::Mutex<Option<BTreeMap<Link, Arc<Bridge>>>>,
     client: Weak<Bridge>,
     state: watch::Sender<State>,
+    timers: Timers,
 }
 
 /// How far a translation has come.
@@ -83,12 +85,18 @@ impl Alarm {
 impl Translation {
     /// An adapter in front of a server of the era `server`, for the client of `bridge`.
     pub fn new(bridge: &Arc<Bridge>, server: Era, adapter: Box<dyn Adapter>) -> Arc<Translation> {
+        let state = match server {
+            // It has answered `server/discover`, and may work on any request without a word.
+            Era::Modern => State::Proven,
+            Era::Legacy => State::Fresh,
+        };
         Arc::new(Translation {
             server,
             adapter: Mutex::new(adapter),
             links: std::sync::Mutex::new(Some(BTreeMap::new())),
             client: Arc::downgrade(bridge),
-            state: watch::channel(State::Fresh).0,
+            state: watch::channel(state).0,
+            timers: Timers::default(),
         })
     }
 
@@ -113,6 +121,8 @@ impl Translation {
             // Nobody has seen it yet.
             return Seen::Again;
         }
+        // From here on it is the adapter that can take it back.
+        ticket.set_sent(true);
         self.take(message).await;
         if message.method() != Some("initialize") {
             place.left();
@@ -153,6 +163,8 @@ impl Translation {
     /// Closes all links. No new one is opened after that.
     pub async fn close(&self) {
         let links = self.open_links().take().unwrap_or_default();
+        // Whoever keeps the time notices.
+        self.timers.set(Duration::ZERO, u64::MAX);
         join_all(links.values().map(|link| link.close())).await;
     }
 
@@ -171,6 +183,7 @@ impl Translation {
         let mut adapter = self.adapter.lock().await;
         event(&mut **adapter, &mut actions);
         self.carry_out(actions).await;
+        self.timers.sweep(|token| adapter.awaits(token));
         drop(adapter);
     }
 
@@ -193,16 +206,23 @@ impl Translation {
                         client.see_off(async move { link.close().await });
                     }
                 }
-                Action::Wake(after, token) => drop(tokio::spawn(self.clone().wake(after, token))),
+                Action::Wake(after, token) => {
+                    if self.timers.set(after, token) {
+                        tokio::spawn(self.clone().keep_time());
+                    }
+                }
             }
         }
     }
 
-    /// Boxed: what follows from an event may lead back here.
-    fn wake(self: Arc<Self>, after: Duration, token: u64) -> BoxFuture<'static, ()> {
+    /// Wakes the adapter at the times that it asked for. Boxed: what follows from an event may lead
+    /// back here.
+    fn keep_time(self: Arc<Self>) -> BoxFuture<'static, ()> {
         async move {
-            sleep(after).await;
-            self.event(|adapter, actions| adapter.wake(token, actions)).await;
+            while self.open_links().is_some() {
+                let token = self.timers.next().await;
+                self.event(|adapter, actions| adapter.wake(token, actions)).await;
+            }
         }
         .boxed()
     }
@@ -212,7 +232,7 @@ impl Translation {
             // What is unanswered goes another way.
             return;
         }
-        match Message::parse(response, Source::Server) {
+        match Message::parse(self.cleaned(client, response), Source::Server) {
             Ok(response) => {
                 client.remember_introduction(&response);
                 if !client.ledger.answer(&response).await {
@@ -225,6 +245,21 @@ impl Translation {
                 tracing::error!("a translated answer is {text}");
             }
         }
+    }
+
+    /// A failure of ours, in which adapters quote what the server said, without secrets.
+    fn cleaned(&self, client: &Bridge, response: Bytes) -> Bytes {
+        let code = member::lookup(&response, &["error", "code"]).and_then(|code| code.parse().ok());
+        if !code.is_some_and(|code: i32| (-31099..=-31000).contains(&code)) {
+            return response;
+        }
+        let said = member::lookup_string(&response, &["error", "message"]).unwrap_or_default();
+        let clean = client.redactor.clean(&said, MAX_ERROR_MESSAGE);
+        if clean == said {
+            return response;
+        }
+        let clean = serde_json::Value::from(clean).to_string();
+        Patch::new().set(&["error", "message"], clean).apply(&response).unwrap_or(response)
     }
 
     /// The bridge of a link, made with its first message; none where the translation is closed.

@@ -33,7 +33,7 @@ pub enum HeaderError {
 }
 
 /// Headers whose value follows from the message or the session.
-const RESERVED: [HeaderName; 7] = [
+const RESERVED: [HeaderName; 9] = [
     header::CONTENT_LENGTH,
     header::CONTENT_TYPE,
     header::TRANSFER_ENCODING,
@@ -41,6 +41,8 @@ const RESERVED: [HeaderName; 7] = [
     crate::transport::endpoint::SESSION_ID,
     crate::transport::endpoint::PROTOCOL_VERSION,
     crate::transport::endpoint::LAST_EVENT_ID,
+    crate::era::headers::METHOD_HEADER,
+    crate::era::headers::NAME_HEADER,
 ];
 
 /// Parses `Name: value` texts. Every value is added to `secrets`, because nobody can tell which
@@ -143,6 +145,8 @@ mod tests {
             "X-Key: ${TOKEN",
             "X-Key: fake-secret\x01",
             "Mcp-Session-Id: fake-secret",
+            "mcp-method: fake-secret",
+            "MCP-Name: fake-secret",
             "Content-Length: 1",
         ] {
             let error = one(text).unwrap_err().to_string();

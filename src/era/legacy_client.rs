@@ -235,6 +235,10 @@ impl Adapter for LegacyClient {
         }
     }
 
+    fn awaits(&self, token: u64) -> bool {
+        self.calls.awaits(token) || self.subscriptions.awaits(token)
+    }
+
     fn end(&mut self, actions: &mut Vec<Action>) {
         let (calls, subscriptions, mut turn) = self.turn(actions);
         calls.end(&mut turn);

@@ -299,6 +299,10 @@ impl Adapter for ModernClient {
         }
     }
 
+    fn awaits(&self, token: u64) -> bool {
+        self.alarms.contains_key(&token)
+    }
+
     fn end(&mut self, actions: &mut Vec<Action>) {
         self.close_listens(actions);
     }

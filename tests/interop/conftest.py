@@ -10,11 +10,18 @@ from typing import Any
 
 import pytest
 from support.authorization import AuthorizationServer, ProtectedServer
+from support.conformance import Verdict
 from support.home import Home
 from support.paths import bridge_command
 from support.recorder import Recorder
-from support.servers import KINDS, Server
+from support.servers import KINDS, MORE_KINDS, Server
 from support.stdio_client import StdioClient
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-conformance", action="store_true", help="write docs/conformance.md from what the suite finds"
+    )
 
 
 def pytest_report_header() -> str:
@@ -34,12 +41,18 @@ def servers() -> Iterator[Callable[[str], Server]]:
 
     def get(name: str) -> Server:
         if name not in running:
-            running[name] = Server(KINDS[name])
+            running[name] = Server(KINDS.get(name) or MORE_KINDS[name])
         return running[name]
 
     yield get
     for server in running.values():
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def verdicts() -> list[Verdict]:
+    """What the conformance suite has found in this run, for `docs/conformance.md`."""
+    return []
 
 
 @pytest.fixture
@@ -93,10 +106,10 @@ def bridged(
     with ExitStack() as stack:
         clients: list[StdioClient] = []
 
-        def start(where: str | Server, **more: Any) -> Bridged:
+        def start(where: str | Server, make: type[StdioClient] = StdioClient, **more: Any) -> Bridged:
             server = servers(where) if isinstance(where, str) else where
             recorder = stack.enter_context(Recorder(server.port))
-            client = StdioClient([*bridge_command(), recorder.url()], **more)
+            client = make([*bridge_command(), recorder.url(server.kind.path)], **more)
             stack.callback(client.kill)
             clients.append(client)
             return Bridged(client, recorder, server)

@@ -1,11 +1,13 @@
 """The client command of the conformance suite: a stdio client with the bridge as its server.
 
-The suite starts `driver.py <server-url>` and names the scenario in `MCP_CONFORMANCE_SCENARIO`. The
-driver starts the bridge with that URL, does over its standard streams what the scenario expects of
-a client, ends it by closing its stdin, and exits with 0 only if the bridge did so too.
+The suite starts `driver.py legacy|modern <server-url>` and names the scenario in
+`MCP_CONFORMANCE_SCENARIO`. The driver starts the bridge with that URL, does over its standard streams
+what the scenario expects of a client, ends it by closing its stdin, and exits with 0 only if the bridge
+did so too. A legacy client speaks 2025-11-25 with the bridge and a modern one 2026-07-28, whatever
+revision the suite runs the scenario at.
 
 To add a scenario, write a function of `Run` and enter it in SCENARIOS. A function may make its own
-client (other capabilities, another environment for the bridge, another revision).
+client (other capabilities, other flags for the bridge).
 """
 
 from __future__ import annotations
@@ -23,13 +25,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from support.home import Home  # noqa: E402
-from support.paths import bridge_command  # noqa: E402
-from support.stdio_client import LATEST, StdioClient  # noqa: E402
+from support.modern_client import MODERN, ModernClient  # noqa: E402
+from support.stdio_client import Answer, StdioClient  # noqa: E402
 
 CLIENT_METADATA_URL = "https://conformance-test.local/client-metadata.json"
 """The only one that the suite's authorization servers know; nobody asks for it."""
 
 UNAUTHORIZED = -31011
+UNSUPPORTED_VERSION = -32022
 
 DONE = "driver: all as expected"
 """Printed at a good end: the suite does not mind how a client ends that it expects to give up."""
@@ -39,22 +42,23 @@ DONE = "driver: all as expected"
 class Run:
     """What the suite told the driver."""
 
+    modern: bool
+    """Whether the client in front of the bridge is of 2026-07-28."""
     url: str
     scenario: str
-    version: str
-    """The revision that the suite runs the scenario at."""
     context: dict[str, Any]
-    """Data of the scenario: identifiers, keys, tokens."""
-
-    def client(self, **more: Any) -> StdioClient:
-        """Starts the bridge to the suite's server."""
-        return StdioClient([*bridge_command(), self.url], **more)
+    """Data of the scenario: identifiers, keys, tokens, calls."""
 
     @contextmanager
-    def signing_in(self, *flags: str, **variables: str) -> Iterator[StdioClient]:
-        """Starts the bridge with a new home and a browser that signs in at once."""
+    def client(
+        self, *flags: str, variables: dict[str, str] | None = None, **more: Any
+    ) -> Iterator[StdioClient]:
+        """Starts the bridge to the suite's server, with a new home and a browser that signs in at once."""
+        if self.modern:
+            # The suite's servers leave out what they think a client can do without.
+            more |= {"make": ModernClient, "strict": False}
         with tempfile.TemporaryDirectory() as directory:
-            with Home(Path(directory), **variables).bridge(self.url, *flags) as client:
+            with Home(Path(directory), **(variables or {})).bridge(self.url, *flags, **more) as client:
                 yield client
 
 
@@ -97,6 +101,98 @@ def schema_echo(run: Run) -> None:
         client.start_tool("json_schema_echo", {"schema": schema}).result()
 
 
+def list_only(run: Run) -> None:
+    """Lists the tools, which is all that this server has."""
+    with run.client() as client:
+        client.initialize()
+        assert client.request("tools/list")["tools"]
+
+
+def metadata(run: Run) -> None:
+    """Lists the tools as a client that can do everything; the server refuses what it gets first."""
+    with run.client(capabilities={"roots": {}, "sampling": {}, "elicitation": {}}) as client:
+        hello = client.start_initialize().message()
+        if run.modern and hello.get("error", {}).get("code") == UNSUPPORTED_VERSION:
+            # What a modern client is refused it hears; like the SDKs it takes a version from the list.
+            assert MODERN in hello["error"]["data"]["supported"]
+            client.initialize()
+        else:
+            assert "result" in hello, hello
+            client.greet()
+        client.request("tools/list")
+
+
+def every_list(run: Run) -> None:
+    """Lists everything and uses one of each, so that every header is seen."""
+    with run.client() as client:
+        client.initialize()
+        for tool in client.request("tools/list")["tools"]:
+            client.start_tool(tool["name"]).result()
+        for resource in client.request("resources/list")["resources"]:
+            client.request("resources/read", {"uri": resource["uri"]})
+        for prompt in client.request("prompts/list")["prompts"]:
+            client.request("prompts/get", {"name": prompt["name"]})
+
+
+def given_calls(run: Run) -> None:
+    """Lists the tools and makes the calls that the suite hands out."""
+    with run.client() as client:
+        client.initialize()
+        client.request("tools/list")
+        for call in run.context["toolCalls"]:
+            client.start_tool(call["name"], call["arguments"]).result()
+
+
+def valid_tools(run: Run) -> None:
+    """Only the tool that can be called is listed."""
+    with run.client() as client:
+        client.initialize()
+        assert [tool["name"] for tool in client.request("tools/list")["tools"]] == ["valid_tool"]
+        client.start_tool("valid_tool", {"region": "eu"}).result()
+
+
+CONFIRMED = {"action": "accept", "content": {"confirmed": True}}
+
+
+def rounds(run: Run) -> None:
+    """Answers what tools ask for, with another call while a question is open."""
+    ask = "elicitation/create"
+    manual = {"manual": True} if run.modern else {}
+    with run.client(capabilities={"elicitation": {"form": {}}}, **manual) as client:
+        if not run.modern:
+            regular = client._reply
+            client._reply = lambda asked: None if asked["method"] == ask else regular(asked)  # type: ignore[method-assign]
+        client.initialize()
+        client.request("tools/list")
+
+        def asked(call: Answer) -> Any:
+            """Waits for the question of a call."""
+            if isinstance(client, ModernClient):
+                (request,) = call.result()["inputRequests"].items()
+                return request[0]
+            before = len(questions)
+            questions.append(client.wait(lambda: client.server_requests[before:], "question")[0])
+            assert questions[-1]["method"] == ask
+            return questions[-1]["id"]
+
+        def confirm(call: Answer, question: Any) -> None:
+            """Answers it, and waits for the end of the call."""
+            if isinstance(client, ModernClient):
+                call = client.retry(call, {question: CONFIRMED})
+            else:
+                client.send({"jsonrpc": "2.0", "id": question, "result": CONFIRMED})
+            assert call.result()["content"]
+
+        questions: list[Any] = []
+        first = client.start_tool("test_mrtr_echo_state")
+        question = asked(first)
+        client.start_tool("test_mrtr_unrelated").result()
+        confirm(first, question)
+        second = client.start_tool("test_mrtr_no_state")
+        confirm(second, asked(second))
+        client.start_tool("test_mrtr_no_result_type").result()
+
+
 def use(client: StdioClient) -> None:
     """What the suite's own client does once it is signed in."""
     client.initialize()
@@ -106,13 +202,13 @@ def use(client: StdioClient) -> None:
 
 def sign_in(run: Run) -> None:
     """Signs in as a client that nobody knows yet."""
-    with run.signing_in() as client:
+    with run.client() as client:
         use(client)
 
 
 def sign_in_with_metadata_document(run: Run) -> None:
     """Signs in with the URL of a Client ID Metadata Document."""
-    with run.signing_in("--client-metadata-url", CLIENT_METADATA_URL) as client:
+    with run.client("--client-metadata-url", CLIENT_METADATA_URL) as client:
         use(client)
 
 
@@ -120,21 +216,26 @@ def sign_in_as_known_client(run: Run) -> None:
     """Signs in with the identifier and the secret that the suite hands out."""
     secret = run.context["client_secret"]
     flags = ("--client-id", run.context["client_id"], "--client-secret", "env:CONFORMANCE_CLIENT_SECRET")
-    with run.signing_in(*flags, CONFORMANCE_CLIENT_SECRET=secret) as client:
+    with run.client(*flags, variables={"CONFORMANCE_CLIENT_SECRET": secret}) as client:
         use(client)
 
 
 def refused(run: Run) -> None:
     """The sign-in must not succeed; the client is told so and the bridge lives on."""
-    with run.signing_in() as client:
+    with run.client() as client:
         expect_unauthorized(client.start_initialize().message())
 
 
 def never_enough(run: Run) -> None:
     """No scope is ever enough; after some attempts the client is told so."""
-    with run.signing_in() as client:
-        client.initialize()
-        expect_unauthorized(client.start("tools/list").message())
+    with run.client() as client:
+        hello = client.start_initialize().message()
+        if "error" in hello:
+            # A stateless server asks for the scope at the first request already.
+            expect_unauthorized(hello)
+        else:
+            client.greet()
+            expect_unauthorized(client.start("tools/list").message())
 
 
 def expect_unauthorized(message: dict[str, Any]) -> None:
@@ -144,6 +245,12 @@ def expect_unauthorized(message: dict[str, Any]) -> None:
 
 
 SCENARIOS: dict[str, Callable[[Run], None]] = {
+    "request-metadata": metadata,
+    "http-standard-headers": every_list,
+    "http-custom-headers": given_calls,
+    "http-invalid-tool-headers": valid_tools,
+    "json-schema-ref-no-deref": list_only,
+    "sep-2322-client-request-state": rounds,
     "initialize": tools,
     "tools_call": tools,
     "sse-retry": call_without_arguments,
@@ -180,10 +287,11 @@ SCENARIOS: dict[str, Callable[[Run], None]] = {
 
 
 def main() -> int:
+    dialect, url = sys.argv[1:]
     run = Run(
-        url=sys.argv[-1],
+        modern={"legacy": False, "modern": True}[dialect],
+        url=url,
         scenario=os.environ["MCP_CONFORMANCE_SCENARIO"],
-        version=os.environ.get("MCP_CONFORMANCE_PROTOCOL_VERSION", LATEST),
         context=json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT", "{}")),
     )
     scenario = SCENARIOS.get(run.scenario)

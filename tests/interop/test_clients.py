@@ -59,7 +59,7 @@ def test_inspector_lists_resources_and_prompts(servers: Any, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["typescript", "python"])
 def test_typescript_sdk_client(name: str, servers: Any) -> None:
     done = subprocess.run(
-        [NODE, HERE / "clients" / "typescript_client.mjs", *bridge_command(), servers(name).url],
+        [NODE, HERE / "clients" / "typescript-1.mjs", *bridge_command(), servers(name).url],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=2 * DEADLINE,

@@ -56,33 +56,6 @@ fn name_of(request: &Request) -> String {
     body["params"]["name"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Waits until the bridge does not read this body any more.
-#[track_caller]
-fn closed(feed: &Feed) {
-    let end = Instant::now() + DEADLINE;
-    while feed.is_open() {
-        assert!(Instant::now() < end, "the stream stays open");
-        feed.push(": still here\n\n");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-#[test]
-fn a_subscription_that_always_breaks_is_not_hurried() {
-    let server = Server::modern();
-    server.maybe("subscriptions/listen", |request| {
-        let id = request.id.as_deref().unwrap();
-        Some(Reply::sse([event(&format!(
-            r#"{{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{{"notifications":{{"toolsListChanged":true}},"_meta":{{"io.modelcontextprotocol/subscriptionId":{id}}}}}}}"#
-        ))]))
-    });
-    let bridge = legacy(&server, "{}");
-    std::thread::sleep(Duration::from_secs(4));
-    let opened = server.seen("subscriptions/listen").len();
-    assert!((2..=5).contains(&opened), "{opened} streams in 4 s");
-    bridge.finish();
-}
-
 #[test]
 fn one_refusal_without_words_is_that_of_one_request() {
     let server = Server::modern();
@@ -133,49 +106,6 @@ fn the_same_for_a_modern_client() {
 }
 
 #[test]
-fn a_subscription_that_the_server_takes_back() {
-    let server = Server::modern();
-    let bridge = legacy(&server, "{}");
-    let first = server.stateless().stream(1);
-    let id = first.id.clone();
-    first.send(event(&cancel(&id)));
-    // The connection ends without a response.
-    first.abort();
-    server.stateless().stream(2);
-    bridge.ask(1, "tools/list").result();
-    std::thread::sleep(Duration::from_millis(1500));
-    let ids: Vec<_> = server.seen("subscriptions/listen").iter().map(|r| r.id.clone()).collect();
-    assert_eq!(ids.len(), 2, "{ids:?}");
-    assert_ne!(ids[0], ids[1]);
-    bridge.finish();
-}
-
-#[test]
-fn a_subscription_of_a_modern_client_that_the_server_takes_back() {
-    let server = Server::modern();
-    let bridge = modern(&server);
-    bridge.send(modern_request(
-        5,
-        "subscriptions/listen",
-        r#""notifications":{"toolsListChanged":true},"#,
-    ));
-    bridge.incoming("notifications/subscriptions/acknowledged");
-    let first = server.stateless().stream(1);
-    first.send(event(&cancel(5)));
-    bridge.incoming("notifications/cancelled");
-    first.abort();
-    bridge.answer(5).result();
-    // Its id is free.
-    bridge.send(modern_request(
-        5,
-        "subscriptions/listen",
-        r#""notifications":{"toolsListChanged":true},"#,
-    ));
-    bridge.incoming("notifications/subscriptions/acknowledged");
-    bridge.finish();
-}
-
-#[test]
 fn a_client_that_falls_back_while_the_server_thinks() {
     let server = Server::modern();
     let gate = Gate::new();
@@ -199,24 +129,6 @@ fn a_client_that_falls_back_while_the_server_thinks() {
     bridge.finish();
     assert_eq!(server.seen("initialize").len(), 0);
     assert_eq!(server.seen("notifications/initialized").len(), 0);
-}
-
-#[test]
-fn the_end_comes_while_nobody_reads() {
-    let server = Server::modern();
-    let bridge = Bridge::with(&server.url()).unread().arg("--drain-timeout=300ms").start();
-    bridge.send_bytes(format!("{INITIALIZE}\n{INITIALIZED}\n"));
-    let stream = server.stateless().stream(1);
-    let note = "x".repeat(64 << 10);
-    for _ in 0..200 {
-        stream.notify("notifications/tools/list_changed", &format!(r#""x":"{note}","#));
-    }
-    std::thread::sleep(Duration::from_millis(700));
-    let start = Instant::now();
-    let mut bridge = bridge;
-    bridge.close_stdin();
-    bridge.wait_unread();
-    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -492,6 +404,78 @@ fn a_list_of_ten_megabytes() {
     let result = bridge.ask(1, "tools/list").result();
     assert_eq!(result["tools"].as_array().unwrap().len(), 10_000);
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
-    eprintln!("took {:?}", start.elapsed());
     bridge.finish().clean();
+}
+
+#[test]
+fn a_server_that_looks_legacy_for_a_moment() {
+    // Replicas of two versions behind one address.
+    let server = Server::modern();
+    let bridge = legacy(&server, "{}");
+    bridge
+        .send(r#"{"jsonrpc":"2.0","id":1,"method":"logging/setLevel","params":{"level":"error"}}"#);
+    bridge.answer(1).result();
+    bridge
+        .send(r#"{"jsonrpc":"2.0","id":2,"method":"resources/subscribe","params":{"uri":"a:/1"}}"#);
+    bridge.answer(2).result();
+    let refusal = r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: no valid session ID"}}"#;
+    server.once("tools/call", Reply::body(400, "application/json", refusal));
+    server.once(DISCOVER, Reply::body(400, "application/json", refusal));
+    bridge.send(call(3, "x"));
+    bridge.answer(3).failed("session_lost");
+    // What the client had set up is set up again.
+    bridge.ask(4, "tools/list").result();
+    let listed = server.seen("tools/list");
+    assert!(listed[0].text().contains(r#"/logLevel":"error""#), "{}", listed[0].text());
+    let last = server.stateless().stream(4);
+    assert_eq!(last.filter["resourceSubscriptions"], serde_json::json!(["a:/1"]));
+    server.stateless().only_open(1);
+    bridge.finish().clean();
+}
+
+#[test]
+fn a_server_that_says_too_much_about_itself() {
+    let server = Server::modern();
+    let text = "x".repeat(200_000);
+    for sse in [false, true] {
+        let text = text.clone();
+        server.maybe(DISCOVER, move |request| {
+            let answer = request.result(&format!(
+                r#"{{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{{}},"instructions":"{text}"}}"#
+            ));
+            Some(if sse { Reply::sse([event(&answer)]) } else { Reply::json(answer) })
+        });
+        let bridge = Bridge::with(&server.url()).arg("--max-message-size=100k").start();
+        bridge.send(INITIALIZE);
+        bridge.answer(0).failed("too_large");
+        bridge.finish().clean();
+    }
+    assert_eq!(server.kinds(), [""; 0]);
+}
+
+#[test]
+fn our_errors_quote_no_secret() {
+    let secret = "s3cr3t-t0ken-0123456789";
+    let server = Server::modern();
+    server.maybe("tools/call", move |request| {
+        let result = match name_of(request).as_str() {
+            "type" => format!(r#"{{"resultType":"{secret}"}}"#),
+            _ => format!(
+                r#"{{"resultType":"input_required","inputRequests":{{"a":{{"method":"{secret}"}}}}}}"#
+            ),
+        };
+        Some(Reply::json(request.result(&result)))
+    });
+    let bridge = Bridge::with(&server.url())
+        .header(&format!("Authorization: Bearer {secret}"))
+        .arg("-vv")
+        .start();
+    bridge.handshake().result();
+    for (id, name) in [(1, "type"), (2, "method")] {
+        bridge.send(call(id, name));
+        let answer = bridge.answer(id);
+        answer.failed("invalid_response");
+        assert!(!answer.text.contains(secret), "{answer}");
+    }
+    assert!(!bridge.finish().clean().stderr.contains(secret));
 }

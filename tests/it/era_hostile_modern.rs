@@ -228,3 +228,114 @@ fn a_thousand_calls_at_once() {
     ask(&bridge, "\"last\"", "tools/list", "").result();
     bridge.finish().clean();
 }
+
+#[test]
+fn a_subscription_that_comes_just_before_the_end() {
+    let server = legacy_server();
+    let gate = Gate::new();
+    server.once(DISCOVER, Reply::status(404).after(&gate));
+    let mut bridge = Bridge::start(&server);
+    bridge.send(request(
+        1,
+        "subscriptions/listen",
+        r#""notifications":{"toolsListChanged":true},"#,
+        "{}",
+    ));
+    server.wait(DISCOVER, 1);
+    bridge.close_stdin();
+    assert_eq!(bridge.answer(1).result()["resultType"], "complete");
+    gate.open();
+    bridge.wait().clean();
+}
+
+#[test]
+fn a_server_that_asks_before_it_answers_initialize() {
+    let server = legacy_server();
+    server.mcp().set(|s| s.sessions = false);
+    let feed = Feed::new();
+    server.once("initialize", Reply::feed(&feed).header("mcp-session-id", "early"));
+    let bridge = Bridge::start(&server);
+    bridge.send(request(1, "tools/list", "", r#"{"roots":{}}"#));
+    let initialize = server.wait("initialize", 1)[0].clone();
+    feed.send(event(r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#));
+    feed.send(event(r#"{"jsonrpc":"2.0","id":8,"method":"roots/list"}"#));
+    for response in server.wait("response", 2) {
+        assert_eq!(response.header("mcp-session-id"), Some("early"));
+        assert_eq!(response.text().contains("-32601"), response.id.as_deref() == Some("8"));
+    }
+    let result = r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"scripted","version":"1"}}"#;
+    feed.send(event(&initialize.result(result)));
+    feed.end();
+    bridge.answer(1).result();
+    bridge.finish().clean();
+    assert_eq!(deleted(&server), ["early"]);
+}
+
+#[test]
+fn a_session_that_is_refused_is_ended() {
+    for answer in [
+        r#""result":{"protocolVersion":"2031-01-01","capabilities":{}}"#,
+        r#""error":{"code":-31999,"message":"closed today"}"#,
+    ] {
+        let server = legacy_server();
+        server.always("initialize", move |request| {
+            let id = request.id.as_deref().unwrap();
+            let body = format!(r#"{{"jsonrpc":"2.0","id":{id},{answer}}}"#);
+            Reply::json(body).header("mcp-session-id", "refused")
+        });
+        let bridge = Bridge::start(&server);
+        assert!(ask(&bridge, 1, "tools/list", "").is_error);
+        server.wait("DELETE", 1);
+        bridge.finish().clean();
+        assert_eq!(deleted(&server), ["refused"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_sign_in_while_a_session_is_being_opened() {
+    let realm = Realm::with(|o| o.guards = |r| r.kind != DISCOVER);
+    realm.mcp.mcp().set(|s| s.strict = false);
+    realm.browser.hold();
+    let bridge = realm.bridge().arg("--initialize-deadline=500ms").start();
+    bridge.send(request("\"d\"", "server/discover", "", "{}"));
+    realm.browser.wait_opened(1);
+    let provisional = bridge.answer("\"d\"").result();
+    assert_eq!(provisional["capabilities"]["tools"]["listChanged"], true, "{provisional}");
+    bridge.send(request(1, "tools/list", "", "{}"));
+    bridge.send(request(2, "tools/call", r#""name":"x","#, "{}"));
+    bridge.send(request(3, "tools/call", r#""name":"y","#, "{}"));
+    cancel(&bridge, 3);
+    bridge.send(request(
+        4,
+        "subscriptions/listen",
+        r#""notifications":{"toolsListChanged":true},"#,
+        "{}",
+    ));
+    bridge.incoming("notifications/subscriptions/acknowledged");
+    assert_eq!(browser::follow(&realm.browser.opened()[0]).unwrap().status, 200);
+    assert_eq!(bridge.answer(1).result()["tools"][0]["name"], "echo");
+    bridge.answer(2).result();
+    bridge.incoming("notifications/tools/list_changed");
+    cancel(&bridge, 4);
+    ask(&bridge, 5, "tools/list", "").result();
+    bridge.finish().clean();
+    assert!(realm.mcp.seen("tools/call").iter().all(|call| !call.text().contains("\"y\"")));
+    assert_eq!(deleted(&realm.mcp), ["session-1"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_sign_in_before_the_era_of_the_server_is_known() {
+    let realm = Realm::new();
+    realm.browser.hold();
+    let bridge = realm.bridge().arg("--initialize-deadline=500ms").start();
+    bridge.send(request(1, "server/discover", "", "{}"));
+    bridge.send(request(2, "tools/list", "", "{}"));
+    realm.browser.wait_opened(1);
+    cancel(&bridge, 1);
+    assert_eq!(browser::follow(&realm.browser.opened()[0]).unwrap().status, 200);
+    bridge.answer(2).result();
+    bridge.finish().clean();
+    assert_eq!(deleted(&realm.mcp), ["session-1"]);
+}

@@ -348,7 +348,7 @@ fn requests_of_a_stateless_server_are_no_requests() {
     server.maybe("tools/call", |request| {
         Some(Reply::sse([
             event(r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#),
-            event(&request.result("{}")),
+            event(&request.result(r#"{"content":[]}"#)),
         ]))
     });
     let bridge = connected(&server, r#"{"roots":{}}"#);

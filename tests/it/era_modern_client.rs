@@ -62,6 +62,8 @@ fn modern_on_both_sides_changes_no_byte() {
 #[test]
 fn a_request_without_a_revision_proves_nothing() {
     let server = Server::modern();
+    // A client's fault is passed on.
+    server.stateless().set(|s| s.recorded = false);
     let bridge = Bridge::start(&server);
     ask(&bridge, 1, "server/discover", "").result();
     bridge.send(super::support::request(2, "server/discover"));

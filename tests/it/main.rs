@@ -13,6 +13,9 @@ mod era_hostile;
 mod era_hostile_modern;
 mod era_legacy_client;
 mod era_modern_client;
+#[cfg(unix)]
+mod era_sign_in;
+mod era_subscriptions;
 mod exactly_once;
 mod faults;
 mod handshake;

@@ -144,6 +144,11 @@ impl Calls {
         }
     }
 
+    /// Whether a request waits for the time of this token.
+    pub fn awaits(&self, token: u64) -> bool {
+        self.timers.contains_key(&token)
+    }
+
     /// The time of a token has come. Tells whether it was of a request.
     pub fn wake(&mut self, token: u64, turn: &mut Turn<'_>) -> bool {
         let Some(key) = self.timers.remove(&token) else { return false };

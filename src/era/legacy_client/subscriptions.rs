@@ -194,6 +194,11 @@ impl Subscriptions {
         }
     }
 
+    /// Whether something waits for the time of this token.
+    pub fn awaits(&self, token: u64) -> bool {
+        self.timers.contains_key(&token)
+    }
+
     /// The time of a token has come.
     pub fn wake(&mut self, token: u64, turn: &mut Turn<'_>) {
         let Some(timer) = self.timers.remove(&token) else { return };

@@ -39,9 +39,9 @@ class Home:
             **variables,
         }
 
-    def bridge(self, url: str, *flags: str, **more: Any) -> StdioClient:
-        """Starts a bridge to `url`."""
-        return StdioClient([*bridge_command(), url, "--store", self.store, *flags], env=self.environment, **more)
+    def bridge(self, url: str, *flags: str, make: type[StdioClient] = StdioClient, **more: Any) -> StdioClient:
+        """Starts a bridge to `url`; the client in front of it is a `make`."""
+        return make([*bridge_command(), url, "--store", self.store, *flags], env=self.environment, **more)
 
     def command(self, *arguments: str) -> list[str]:
         """The command line of a command of the bridge."""

@@ -10,6 +10,8 @@ HERE = Path(__file__).resolve().parent.parent
 ROOT = HERE.parent.parent
 CACHE = Path(os.environ.get("MCP_TETHER_INTEROP_CACHE", HERE / ".cache")).resolve()
 PYTHON = CACHE / "venv" / "bin" / "python"
+PYTHON_2 = CACHE / "venv2" / "bin" / "python"
+"""The interpreter with the Python SDK 2.x; PYTHON has 1.x."""
 NODE = CACHE / "node"
 NODE_MODULES = CACHE / "npm" / "node_modules"
 RMCP_SERVER = CACHE / "rmcp-target" / "debug" / "interop-rmcp-server"

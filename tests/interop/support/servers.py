@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -10,13 +11,15 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .paths import HERE, NODE, NODE_MODULES, PYTHON, RMCP_SERVER
+from .paths import HERE, NODE, NODE_MODULES, PYTHON, PYTHON_2, RMCP_SERVER
 from .stdio_client import DEADLINE
 
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 EVERYTHING = NODE_MODULES / "@modelcontextprotocol" / "server-everything" / "dist" / "index.js"
 
 
@@ -33,6 +36,7 @@ class Kind:
     """Whether it is one of ours, with the tools `hold`, `release`, `holds` and `announce`."""
     resumable: bool = False
     """Whether it is one of ours with an event store: `paced`, `close-own-stream`, `close-standalone`, `ask`."""
+    path: str = "/mcp"
     ready: str = r"listening (\d+)"
 
     def __str__(self) -> str:
@@ -55,12 +59,12 @@ KINDS = {
             own=False,
             ready=r"listening on port (\d+)",
         ),
-        Kind("typescript", "interop-typescript", script(NODE, "ts-event-store.mjs"), sessions=True, resumable=True),
-        Kind("python", "interop-python", script(PYTHON, "python_server.py"), sessions=True, resumable=True),
+        Kind("typescript", "interop-typescript", script(NODE, "typescript-1.mjs"), sessions=True, resumable=True),
+        Kind("python", "interop-python", script(PYTHON, "python_1.py"), sessions=True, resumable=True),
         Kind(
             "python-stateless-json",
             "interop-python",
-            script(PYTHON, "python_server.py", "--mode", "stateless-json"),
+            script(PYTHON, "python_1.py", "--mode", "stateless-json"),
             sessions=False,
         ),
         Kind("rmcp", "interop-rmcp", lambda port: [str(RMCP_SERVER), "--port", str(port)], sessions=True),
@@ -69,6 +73,43 @@ KINDS = {
             "interop-rmcp",
             lambda port: [str(RMCP_SERVER), "--port", str(port), "--mode", "stateless-json"],
             sessions=False,
+        ),
+    ]
+}
+
+# Servers that are not of the legacy era with Streamable HTTP, or serve both eras.
+MORE_KINDS = {
+    kind.name: kind
+    for kind in [
+        Kind(
+            "typescript-sse",
+            "interop-typescript",
+            script(NODE, "typescript-1.mjs", "--mode", "sse"),
+            sessions=True,
+            path="/sse",
+        ),
+        Kind("python-sse", "interop-python", script(PYTHON, "python_1.py", "--mode", "sse"), sessions=True, path="/sse"),
+        Kind(
+            "everything-sse",
+            "mcp-servers/everything",
+            lambda port: [str(NODE), str(EVERYTHING), "sse"],
+            sessions=True,
+            own=False,
+            path="/sse",
+            ready=r"running on port (\d+)",
+        ),
+        *(
+            Kind(
+                f"typescript-2-{mode}",
+                "interop-typescript-2",
+                script(NODE, "typescript-2.mjs", "--mode", mode),
+                sessions=mode == "sessions",
+            )
+            for mode in ("modern", "dual", "sessions")
+        ),
+        *(
+            Kind(f"python-2-{mode}", "interop-python-2", script(PYTHON_2, "python_2.py", "--mode", mode), sessions=False)
+            for mode in ("modern", "dual")
         ),
     ]
 }
@@ -112,7 +153,12 @@ class Server:
     @property
     def url(self) -> str:
         """The MCP endpoint."""
-        return f"http://127.0.0.1:{self.port}/mcp"
+        return f"http://127.0.0.1:{self.port}{self.kind.path}"
+
+    def state(self) -> dict[str, Any]:
+        """What clients have left open at one of our own servers."""
+        with _DIRECT.open(f"http://127.0.0.1:{self.port}/state", timeout=DEADLINE) as answer:
+            return json.load(answer)
 
     def start(self) -> None:
         """Starts the server and waits until it listens."""
@@ -155,6 +201,14 @@ class Server:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+    def stop(self) -> None:
+        """Ends the server and what it has started."""
+        self.process.terminate()
+        try:
+            self.process.wait(DEADLINE)
+        finally:
+            self.kill()
 
     def restart(self) -> None:
         """Kills the server and starts it again on the same port: all sessions are lost."""

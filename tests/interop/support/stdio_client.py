@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 DEADLINE = 60.0
@@ -84,6 +84,7 @@ class StdioClient:
         self.capabilities = capabilities or {}
         self.handlers = dict(handlers or {})
         self.changed = threading.Condition()
+        self.version = LATEST
         self.sent: list[bytes] = []
         self.lines: list[bytes] = []
         self.responses: dict[str, dict[str, Any]] = {}
@@ -91,6 +92,7 @@ class StdioClient:
         self.server_requests: list[dict[str, Any]] = []
         self.breaches: list[str] = []
         self._asked: dict[str, str] = {}
+        self._answered: set[str] = set()
         self._ids = itertools.count(1)
         self._write = threading.Lock()
         self._ended = False
@@ -134,10 +136,17 @@ class StdioClient:
         key = json.dumps(message["id"])
         if key not in self._asked:
             self.breaches.append(f"an answer to nothing: {line[:300]!r}")
-        elif key in self.responses:
+        elif key in self._answered:
             self.breaches.append(f"a second answer: {line[:300]!r}")
         else:
-            self.responses[key] = message
+            self._answered.add(key)
+            return self._settle(key, message, line)
+        return None
+
+    def _settle(self, key: str, message: dict[str, Any], line: bytes) -> dict[str, Any] | None:
+        """Hands a response to whoever waits for it; gives what is to be sent in return."""
+        del line
+        self.responses[key] = message
         return None
 
     def _reply(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -213,8 +222,13 @@ class StdioClient:
     def initialize(self, version: str = LATEST) -> dict[str, Any]:
         """The handshake; gives the server's InitializeResult."""
         result = self.start_initialize(version).result()
-        self.notify("notifications/initialized")
+        self.version = result["protocolVersion"]
+        self.greet()
         return result
+
+    def greet(self) -> None:
+        """Says that the handshake is over."""
+        self.notify("notifications/initialized")
 
     # Waiting ----------------------------------------------------------------------------------
 
@@ -264,6 +278,18 @@ class StdioClient:
     def stderr(self) -> str:
         """The end of what the bridge logged."""
         return "bridge's stderr: " + self.logged()[-4000:]
+
+    def transcript(self) -> Iterator[dict[str, Any]]:
+        """Every message of both directions, as `schemas.mjs` takes it."""
+        with self.changed:
+            sent, received = list(self.sent), list(self.lines)
+        asked = {json.dumps(request["id"]): request["method"] for request in self.server_requests}
+        for direction, lines, methods in (("client→server", sent, asked), ("server→client", received, self._asked)):
+            for message in map(json.loads, lines):
+                entry = {"revision": self.version, "direction": direction, "message": message}
+                if "method" not in message:
+                    entry["method"] = methods.get(json.dumps(message.get("id")))
+                yield entry
 
     # The end ----------------------------------------------------------------------------------
 

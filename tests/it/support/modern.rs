@@ -38,6 +38,8 @@ pub struct Settings {
     pub more: &'static str,
     /// Whether requests are held against the protocol.
     pub strict: bool,
+    /// Whether they are recorded for the check against the schema.
+    pub recorded: bool,
 }
 
 /// One open `subscriptions/listen`.
@@ -91,6 +93,7 @@ impl Default for Modern {
             capabilities: r#"{"tools":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"logging":{}}"#,
             more: r#","instructions":"Be kind.""#,
             strict: true,
+            recorded: true,
         };
         Modern {
             state: Mutex::new(State { settings, streams: Vec::new(), breaches: Vec::new() }),
@@ -154,10 +157,10 @@ impl Modern {
     /// Takes note of a request and holds it against the protocol, whoever answers it.
     pub fn observe(&self, request: &Request) {
         let breaches = check(request);
-        if request.http == Method::POST {
+        let mut state = self.state.lock().unwrap();
+        if request.http == Method::POST && state.settings.recorded {
             self.record.message(Direction::ToServer, request.text(), true);
         }
-        let mut state = self.state.lock().unwrap();
         state.breaches.extend(breaches.into_iter().map(|what| format!("{}: {what}", request.kind)));
     }
 

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use super::bridge::{Bridge, Builder};
 use super::browser::{Browser, files, follow};
-use super::{DEADLINE, INITIALIZE, Line, Request, Server};
+use super::{DEADLINE, DISCOVER, INITIALIZE, Line, Request, Server};
 pub use issuer::State;
 pub use options::{At, Iss, Options};
 
@@ -105,7 +105,10 @@ impl Realm {
 
     /// The same around a stateless server.
     pub fn modern() -> Realm {
-        Realm::around(Server::modern())
+        let realm = Realm::around(Server::modern());
+        let guard = realm.shared.clone();
+        realm.mcp.maybe(DISCOVER, move |r| resource::answer(&guard, r));
+        realm
     }
 
     fn around(mcp: Server) -> Realm {

@@ -1,14 +1,28 @@
-// An MCP server on the TypeScript SDK 1.x with an event store, so that every stream can be resumed.
+// An MCP server on the TypeScript SDK 1.x.
 //
-// `node ts-event-store.mjs [--port N]` listens on 127.0.0.1, prints `listening <port>` and serves
-// `/mcp` until it is killed. Unknown sessions get 404, as the specification has it.
+// `node typescript-1.mjs [--port N] [--mode session|sse]` listens on 127.0.0.1, prints `listening <port>`
+// and serves until it is killed. The mode `session` is Streamable HTTP at `/mcp` with an event store, so
+// that every stream can be resumed; unknown sessions get 404, as the specification has it. The mode `sse`
+// is the HTTP+SSE transport of 2024-11-05 at `/sse`.
 import { randomUUID } from 'node:crypto';
 import express from 'express';
 import { z } from 'zod';
+import { completable } from '@modelcontextprotocol/sdk/server/completable.js';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import {
+  LoggingLevelSchema,
+  McpError,
+  SetLevelRequestSchema,
+  SubscribeRequestSchema,
+  UnsubscribeRequestSchema,
+} from '@modelcontextprotocol/sdk/types.js';
+import { counter, gate, gates, listen, option, release, sleep, text } from './common.mjs';
 
 const RETRY_MS = 300;
+const mode = option('mode', 'session');
+const levels = LoggingLevelSchema.options;
 
 /** Events in memory, replayed per stream in the order in which they were stored. */
 class MemoryEventStore {
@@ -32,29 +46,18 @@ class MemoryEventStore {
   }
 }
 
-/** Calls that wait for the tool `release`, by name; shared by all sessions. */
-const gates = new Map();
-
-/** Resolves when `release` is called for the name, or rejects when the call is cancelled. */
-function gate(name, signal) {
-  return new Promise((resolve, reject) => {
-    const leave = (settle) => (value) => {
-      gates.delete(name);
-      settle(value);
-    };
-    gates.set(name, leave(resolve));
-    signal.addEventListener('abort', () => leave(reject)(new Error('cancelled')), { once: true });
-  });
-}
-
-const text = (value) => ({ content: [{ type: 'text', text: value }] });
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+/** The servers of all sessions, with the resources that each client subscribed to. */
+const subscribed = new Map();
 
 function createServer() {
   const server = new McpServer(
     { name: 'interop-typescript', version: '1.0.0' },
-    { capabilities: { tools: { listChanged: true }, logging: {} } },
+    {
+      capabilities: { tools: { listChanged: true }, resources: { subscribe: true, listChanged: true }, logging: {} },
+      instructions: 'Instructions of interop-typescript',
+    },
   );
+  let minimum = 'debug';
   const tool = (name, shape, run) => server.registerTool(name, { description: name, inputSchema: shape }, run);
 
   const progress = async (extra, step, total) => {
@@ -83,11 +86,7 @@ function createServer() {
     await gate(name, extra.signal);
     return text(`released: ${name}`);
   });
-  tool('release', { name: z.string() }, async ({ name }) => {
-    const open = gates.get(name);
-    open?.();
-    return text(String(open !== undefined));
-  });
+  tool('release', { name: z.string() }, async ({ name }) => text(String(release(name))));
   tool('holds', {}, async () => text(JSON.stringify([...gates.keys()].sort())));
   // Waits for `release` before every step, so that a test decides when each message leaves.
   tool('paced', { name: z.string(), steps: z.number() }, async ({ name, steps }, extra) => {
@@ -108,7 +107,7 @@ function createServer() {
     return text(`closed ${times} times`);
   });
   tool('announce', {}, async () => {
-    await server.server.notification({ method: 'notifications/tools/list_changed' });
+    await server.server.sendToolListChanged();
     return text('announced');
   });
   tool('close-standalone', {}, async (_arguments, extra) => {
@@ -125,6 +124,62 @@ function createServer() {
     );
     return text(`${answer.action}: ${answer.content?.name}`);
   });
+  tool('sample', { prompt: z.string() }, async ({ prompt }, extra) => {
+    const answer = await server.server.createMessage(
+      { messages: [{ role: 'user', content: { type: 'text', text: prompt } }], maxTokens: 10 },
+      { relatedRequestId: extra.requestId },
+    );
+    return text(`${answer.model}: ${answer.content.text}`);
+  });
+  tool('roots', {}, async (_arguments, extra) => {
+    const { roots } = await server.server.listRoots(undefined, { relatedRequestId: extra.requestId });
+    return text(roots.map((root) => root.uri).join(' '));
+  });
+  tool('log', { level: z.string(), data: z.string() }, async ({ level, data }, extra) => {
+    if (levels.indexOf(level) >= levels.indexOf(minimum)) {
+      await extra.sendNotification({ method: 'notifications/message', params: { level, logger: 'interop', data } });
+    }
+    return text('logged');
+  });
+  tool('fail', { message: z.string() }, async ({ message }) => {
+    throw new Error(message);
+  });
+  tool('touch', {}, async () => {
+    counter.value += 1;
+    for (const [other, uris] of subscribed) {
+      if (uris.has(counter.uri)) await other.server.sendResourceUpdated({ uri: counter.uri });
+    }
+    return text(String(counter.value));
+  });
+
+  server.registerResource('counter', counter.uri, { mimeType: 'text/plain' }, async (uri) => ({
+    contents: [{ uri: uri.href, mimeType: 'text/plain', text: String(counter.value) }],
+  }));
+  server.registerResource('missing', 'interop://missing', {}, async (uri) => {
+    throw new McpError(-32002, 'Resource not found', { uri: uri.href });
+  });
+  server.server.setRequestHandler(SetLevelRequestSchema, async ({ params }) => {
+    minimum = params.level;
+    return {};
+  });
+  subscribed.set(server, new Set());
+  server.server.setRequestHandler(SubscribeRequestSchema, async ({ params }) => {
+    subscribed.get(server).add(params.uri);
+    return {};
+  });
+  server.server.setRequestHandler(UnsubscribeRequestSchema, async ({ params }) => {
+    subscribed.get(server).delete(params.uri);
+    return {};
+  });
+  server.server.onclose = () => subscribed.delete(server);
+  server.registerPrompt(
+    'greet',
+    {
+      description: 'A greeting',
+      argsSchema: { name: completable(z.string(), (start) => ['Ada', 'Alan', 'Grace'].filter((n) => n.startsWith(start))) },
+    },
+    ({ name }) => ({ messages: [{ role: 'user', content: { type: 'text', text: `Hello, ${name}!` } }] }),
+  );
   return server;
 }
 
@@ -132,7 +187,7 @@ const transports = new Map();
 const app = express();
 app.use(express.json({ limit: '100mb' }));
 
-app.post('/mcp', async (request, response) => {
+async function post(request, response) {
   const sessionId = request.headers['mcp-session-id'];
   let transport = sessionId === undefined ? undefined : transports.get(sessionId);
   if (sessionId !== undefined && transport === undefined) {
@@ -150,7 +205,7 @@ app.post('/mcp', async (request, response) => {
     await createServer().connect(transport);
   }
   await transport.handleRequest(request, response, request.body);
-});
+}
 
 const withSession = async (request, response) => {
   const transport = transports.get(request.headers['mcp-session-id']);
@@ -160,15 +215,26 @@ const withSession = async (request, response) => {
   }
   await transport.handleRequest(request, response);
 };
-app.get('/mcp', withSession);
-app.delete('/mcp', withSession);
 
-const option = process.argv.indexOf('--port');
-const port = option < 0 ? 0 : Number(process.argv[option + 1]);
-const listener = app.listen(port, '127.0.0.1', (error) => {
-  if (error) {
-    console.error(error.message);
-    process.exit(1);
-  }
-  console.log(`listening ${listener.address().port}`);
-});
+if (mode === 'sse') {
+  app.get('/sse', async (_request, response) => {
+    const transport = new SSEServerTransport('/messages', response);
+    transports.set(transport.sessionId, transport);
+    response.on('close', () => transports.delete(transport.sessionId));
+    await createServer().connect(transport);
+  });
+  app.post('/messages', async (request, response) => {
+    const transport = transports.get(request.query.sessionId);
+    if (transport === undefined) response.status(404).end('no such session');
+    else await transport.handlePostMessage(request, response, request.body);
+  });
+} else {
+  app.post('/mcp', post);
+  app.get('/mcp', withSession);
+  app.delete('/mcp', withSession);
+}
+
+listen(app, () => ({
+  sessions: transports.size,
+  watched: [...subscribed.values()].flatMap((uris) => [...uris]),
+}));
