@@ -35,8 +35,13 @@ Examples:
 In a client's configuration:
   { \"mcpServers\": { \"example\": { \"command\": \"mcp-tether\", \"args\": [\"https://mcp.example.com/mcp\"] } } }
 
+From a shell:
+  mcp-tether inspect https://mcp.example.com/mcp
+  mcp-tether call https://mcp.example.com/mcp search query=shoes
+
 Exit codes: 0 all answered or done, 1 usage, 3 authorization needed or refused, 4 unreachable,
-6 requests left unanswered by the server, 7 stdout closed, 128+n ended at once by a second signal."
+5 the server or a tool answered with an error, 6 requests left unanswered by the server, 7 stdout
+closed, 8 the server breaks the protocol, 128+n ended by a signal."
 )]
 pub struct Cli {
     /// A command, in place of the bridge.

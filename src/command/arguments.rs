@@ -19,7 +19,7 @@ use serde_json::Value;
 
 pub(super) use self::listing::{Listed, list};
 use self::schema::{Schema, complaint, is_json};
-use crate::jsonrpc::splice::{Patch, members};
+use crate::jsonrpc::splice::{Patch, elements, members};
 use crate::limits::MAX_LOGGED_TEXT;
 use crate::secret::{Redactor, truncate};
 
@@ -221,12 +221,9 @@ fn add<'w>(
     let list = property.is_some_and(|property| property.types().contains(&"array"));
     match named.iter_mut().find(|(known, _)| *known == name) {
         None => named.push((name, value)),
-        Some((_, first)) if list && first.ends_with(']') && value.starts_with('[') => {
-            first.pop();
-            if first.trim_end() != "[" {
-                first.push(',');
-            }
-            first.push_str(&value[1..]);
+        Some((_, first)) if list && elements(first).is_some() && elements(&value).is_some() => {
+            let both = [elements(first), elements(&value)].into_iter().flatten().flatten();
+            *first = format!("[{}]", both.collect::<Vec<_>>().join(","));
         }
         Some(_) => problems.push(Problem::Twice(shown(name))),
     }

@@ -35,6 +35,9 @@ use crate::logging::Log;
 use crate::platform::{self, Signals};
 use crate::secret::{Redactor, changes_direction};
 
+/// Text of the server that is not cut: whoever asked for it wants all of it.
+const WHOLE: usize = usize::MAX;
+
 /// Why a command ends before its work is done.
 enum Stop {
     /// There is no result.

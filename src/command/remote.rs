@@ -62,9 +62,13 @@ pub(super) fn start_log(args: &LogArgs, log: &mut Option<Log>) -> Result<(), Com
     keep_log(args, log, logging::start(args.verbose, args.log_file.as_deref()))
 }
 
-/// The same for a command that says itself what went wrong.
+/// The same for a command that says itself what went wrong: only where to sign in is said besides.
 pub(super) fn start_quiet_log(args: &LogArgs, log: &mut Option<Log>) -> Result<(), CommandError> {
-    keep_log(args, log, logging::start_quietly(args.verbose, args.log_file.as_deref()))
+    keep_log(
+        args,
+        log,
+        logging::start_quietly(args.verbose, args.log_file.as_deref(), "mcp_tether::auth"),
+    )
 }
 
 fn keep_log(

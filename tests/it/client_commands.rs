@@ -370,3 +370,38 @@ fn no_session_is_left_behind() {
     bad(1, &["call", &server.url(), "search"]);
     assert_eq!(server.seen("DELETE").len(), 2);
 }
+
+#[cfg(unix)]
+#[test]
+fn whoever_has_to_sign_in_is_told_where_and_only_once() {
+    let realm = Realm::new();
+    let shown = realm.run(&["tools", &realm.mcp.url(), "--json"]);
+    assert!(shown.code(0).stdout.contains("\"tools\""), "{shown:?}");
+    assert_eq!(
+        shown.stderr.lines().count(),
+        shown.stderr.matches("sign").count().min(1),
+        "{shown:?}"
+    );
+    let again = realm.run(&["tools", &realm.mcp.url(), "--json", "--auth=stored"]);
+    assert_eq!((again.code(0).stderr.as_str(), &again.stdout), ("", &shown.stdout));
+    realm.asked(1, 1, 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_it_in_good_order() {
+    let server = Server::start();
+    let home = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mcp-tether"))
+        .args(["listen", &server.url()])
+        .env("HOME", home.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    server.mcp().stream();
+    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(server.seen("DELETE").len(), 1);
+}

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -214,5 +215,31 @@ fn near_misses() {
         ("zzzzzz", None),
     ] {
         assert_eq!(nearest(typed, names.into_iter()), expected, "{typed}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_built_is_one_object(
+        values in proptest::collection::vec(
+            (prop::sample::select(vec!["text", "count", "tags", "numbers", "either", "x"]), "=|:=",
+             prop_oneof!["\\PC{0,8}", "[0-9\\[\\]{},.e\" -]{0,8}"]),
+            0..5,
+        ),
+        check: bool,
+    ) {
+        let words: Vec<_> = values
+            .iter()
+            .map(|(name, sign, value)| format!("{name}{sign}{value}"))
+            .filter(|word| !word.contains("=@"))
+            .map(|word| load(&word))
+            .collect();
+        if let Ok(text) = build(&words, Some(&schema()), check) {
+            let value: Value = serde_json::from_str(&text).unwrap();
+            prop_assert!(value.is_object());
+            if check && let Some(tags) = value.get("tags") {
+                prop_assert!(tags.as_array().unwrap().iter().all(Value::is_string));
+            }
+        }
     }
 }

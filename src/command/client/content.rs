@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use serde_json::Value;
 
-use super::{Client, Stop, write};
+use super::{Client, Stop, WHOLE, write};
 use crate::command::text::size;
-use crate::limits::MAX_LOGGED_TEXT;
 
 /// Files of one name in a folder.
 const MAX_FILES: usize = 10_000;
@@ -64,7 +63,7 @@ impl Client {
 
     /// A line of ours with foreign text in it.
     fn print_line(&self, text: &str) -> Result<(), Stop> {
-        write(&[self.redactor.clean(text, MAX_LOGGED_TEXT).as_bytes(), b"\n"])
+        write(&[self.redactor.clean(text, WHOLE).as_bytes(), b"\n"])
     }
 }
 

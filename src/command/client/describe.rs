@@ -3,15 +3,14 @@
 
 use serde_json::Value;
 
-use super::Client;
 use super::lists::{Kind, Listed};
+use super::{Client, WHOLE};
 use crate::command::arguments;
 use crate::command::peer::Introduction;
 use crate::command::text::{Style, size};
 use crate::era::Era;
 use crate::jsonrpc::member::lookup;
 use crate::jsonrpc::splice::members;
-use crate::limits::MAX_LOGGED_TEXT;
 
 /// The era in a word.
 pub(super) fn era(introduction: &Introduction) -> &'static str {
@@ -29,8 +28,7 @@ pub(super) fn transport(introduction: &Introduction) -> &'static str {
 /// What a server says of itself.
 pub(super) fn server(client: &Client, introduction: &Introduction) -> String {
     let style = client.style;
-    let clean =
-        |text: Option<String>| client.redactor.clean(&text.unwrap_or_default(), MAX_LOGGED_TEXT);
+    let clean = |text: Option<String>| client.redactor.clean(&text.unwrap_or_default(), WHOLE);
     let name = clean(introduction.info("name"));
     let mut out = format!("{} {}\n", style.strong(&name), clean(introduction.info("version")));
     let mut rows = Vec::new();
@@ -45,7 +43,7 @@ pub(super) fn server(client: &Client, introduction: &Introduction) -> String {
     rows.push(["transport".to_owned(), transport(introduction).to_owned()]);
     rows.push([
         "capabilities".to_owned(),
-        client.redactor.clean(&capabilities(introduction.capabilities()), MAX_LOGGED_TEXT),
+        client.redactor.clean(&capabilities(introduction.capabilities()), WHOLE),
     ]);
     let rows: Vec<Vec<String>> = rows.into_iter().map(Vec::from).collect();
     out.push_str(&Style { colour: false, ..style }.columns(2, &rows));
@@ -94,7 +92,7 @@ pub(super) fn item(client: &Client, kind: Kind, json: &str) -> String {
     let Ok(value) = serde_json::from_str::<Value>(json) else {
         return "(cannot be read)\n".to_owned();
     };
-    let clean = |text: &str| client.redactor.clean(text, MAX_LOGGED_TEXT);
+    let clean = |text: &str| client.redactor.clean(text, WHOLE);
     let text = |name: &str| clean(value[name].as_str().unwrap_or_default());
     let name = text(kind.name);
     let mut notes = Vec::new();

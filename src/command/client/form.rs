@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::WHOLE;
 use super::progress::Quiet;
 use crate::command::arguments::schema::Schema;
-use crate::limits::MAX_LOGGED_TEXT;
 use crate::secret::Redactor;
 
 /// How often a wrong answer may be given anew.
@@ -30,7 +30,7 @@ pub(super) async fn ask(params: &Value, redactor: &Redactor, quiet: &Quiet) -> S
 }
 
 async fn dialogue(params: &Value, redactor: &Redactor) -> String {
-    let clean = |text: &Value| redactor.clean(text.as_str().unwrap_or_default(), MAX_LOGGED_TEXT);
+    let clean = |text: &Value| redactor.clean(text.as_str().unwrap_or_default(), WHOLE);
     let action = |name: &str| json!({ "action": name }).to_string();
     show(&format!("\r\x1b[KThe server asks: {}\n", clean(&params["message"])));
     if params["mode"] == "url" {
@@ -58,13 +58,13 @@ async fn dialogue(params: &Value, redactor: &Redactor) -> String {
         let about = &whole["properties"][name];
         let label =
             if about["title"].is_string() { clean(&about["title"]) } else { clean(&json!(name)) };
-        let expected = redactor.clean(&property.expected(), MAX_LOGGED_TEXT);
+        let expected = redactor.clean(&property.expected(), WHOLE);
         if about["description"].is_string() {
             show(&format!("  {}\n", clean(&about["description"])));
         }
         let default = about.get("default").filter(|value| !value.is_null());
         let hint = match default {
-            Some(value) => format!(" [{}]", redactor.clean(&value.to_string(), MAX_LOGGED_TEXT)),
+            Some(value) => format!(" [{}]", redactor.clean(&value.to_string(), WHOLE)),
             None if required.contains(&name) => String::new(),
             None => " (may be left out)".to_owned(),
         };

@@ -7,14 +7,13 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::calls::read;
 use super::progress::Shown;
-use super::{Client, Stop, duration, write};
+use super::{Client, Stop, WHOLE, duration, write};
 use crate::cli::client::{ListenArgs, OutputArg, PingArgs, RawArgs};
 use crate::command::arguments::Source;
 use crate::command::peer::Notifications;
 use crate::era::Era;
 use crate::jsonrpc::member::lookup;
 use crate::jsonrpc::splice::members;
-use crate::limits::MAX_LOGGED_TEXT;
 
 /// One request, as it was typed.
 pub(super) struct Raw<'a> {
@@ -143,10 +142,9 @@ impl Client {
             left -= 1;
             if self.output == OutputArg::Text {
                 let params = lookup(message.bytes(), &["params"]).unwrap_or_default();
-                let method =
-                    self.redactor.clean(message.method().unwrap_or_default(), MAX_LOGGED_TEXT);
+                let method = self.redactor.clean(message.method().unwrap_or_default(), WHOLE);
                 let params = if self.terminal {
-                    self.redactor.clean(params, MAX_LOGGED_TEXT)
+                    self.redactor.clean(params, WHOLE)
                 } else {
                     params.replace('\n', " ")
                 };
