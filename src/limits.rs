@@ -426,3 +426,10 @@ pub const MAX_EARLY_NOTIFICATIONS: usize = 64;
 /// How long a legacy server may go on logging after the last request that asked for it: calls come in
 /// rows, and each change of the level is a request.
 pub const LOG_LEVEL_KEPT: Duration = Duration::from_secs(30);
+
+/// Pages of one list that a command fetches. A server that gives more is going in circles.
+pub const MAX_PAGES: usize = 1000;
+
+/// How long a request of a command may take without `--timeout`: longer than most tools, shorter than
+/// patience.
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);

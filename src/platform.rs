@@ -66,13 +66,6 @@ impl Signals {
     }
 }
 
-/// The width of the terminal that stdout is, in columns; none if it is none.
-pub fn terminal_width() -> Option<usize> {
-    use io::IsTerminal as _;
-    let width = || terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
-    io::stdout().is_terminal().then(width)
-}
-
 /// Bytes that the pipe to the client holds: the most that Linux gives without privileges.
 #[cfg(target_os = "linux")]
 const PIPE_SIZE: usize = 1 << 20;
@@ -99,4 +92,14 @@ pub fn stdout() -> io::Result<impl io::Write + Send + 'static> {
 #[cfg(not(unix))]
 pub fn stdout() -> io::Result<impl io::Write + Send + 'static> {
     Ok(io::stdout())
+}
+
+/// Whether stdout is a terminal.
+pub fn stdout_is_terminal() -> bool {
+    std::io::IsTerminal::is_terminal(&io::stdout())
+}
+
+/// The columns of the terminal, if there is one.
+pub fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size().map(|(width, _)| width.0.into())
 }

@@ -105,7 +105,7 @@ fn show(
         }
         return Ok(());
     }
-    let terminal = platform::terminal_width();
+    let terminal = platform::stdout_is_terminal().then(|| platform::terminal_width().unwrap_or(80));
     let width = env("COLUMNS").and_then(|columns| columns.parse().ok());
     let width = width.or(terminal).unwrap_or(80);
     let plain = env("NO_COLOR").is_some_and(|value| !value.is_empty());

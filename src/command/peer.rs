@@ -207,6 +207,19 @@ impl Peer {
         self.shared.request(method, params, limit).await
     }
 
+    /// The same, with the whole response as it came, be it a result or an error of the server.
+    ///
+    /// # Errors
+    /// Why there is no answer of the server.
+    pub async fn exchange(
+        &self,
+        method: &str,
+        params: Option<&str>,
+        limit: Duration,
+    ) -> Result<Message, Failure> {
+        self.shared.exchange(method, params, limit).await
+    }
+
     /// Sends a notification. `params` is JSON text.
     pub async fn notify(&self, method: &str, params: Option<&str>) {
         self.shared.bridge.send(message(None, method, params)).await;
@@ -227,6 +240,16 @@ impl Shared {
         params: Option<&str>,
         limit: Duration,
     ) -> Result<String, Refusal> {
+        let answer = self.exchange(method, params, limit).await.map_err(Refusal::Failed)?;
+        result_of(&answer)
+    }
+
+    async fn exchange(
+        self: &Arc<Self>,
+        method: &str,
+        params: Option<&str>,
+        limit: Duration,
+    ) -> Result<Message, Failure> {
         let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
         let id = id(number);
         let (sender, answered) = oneshot::channel();
@@ -244,20 +267,15 @@ impl Shared {
                     "the server did not answer {method} within {:.1} s; raise --timeout or look at its log",
                     limit.as_secs_f32()
                 );
-                return Err(Refusal::Failed(Failure::new(FailureKind::Timeout, text)));
+                return Err(Failure::new(FailureKind::Timeout, text));
             }
         };
         drop(asked);
-        if let Some(result) = member::lookup(answer.bytes(), &["result"])
-            && matches!(answer.kind(), Kind::Response { error: false, .. })
-        {
-            return Ok(result.to_owned());
+        let error = member::lookup(answer.bytes(), &["error"]).unwrap_or_default();
+        match Failure::from_error(error.as_bytes()) {
+            Some(failure) => Err(failure),
+            None => Ok(answer),
         }
-        let error = member::lookup(answer.bytes(), &["error"]).unwrap_or("{}");
-        Err(match Failure::from_error(error.as_bytes()) {
-            Some(failure) => Refusal::Failed(failure),
-            None => Refusal::Server(error.to_owned()),
-        })
     }
 
     async fn read(self: Arc<Self>, mut inbox: Inbox, notifications: queue::Sender<Message>) {
@@ -338,8 +356,22 @@ impl Drop for Asked<'_> {
     }
 }
 
-fn ending() -> Refusal {
-    Refusal::Failed(Failure::new(FailureKind::ShuttingDown, "the connection was ended"))
+/// The JSON text of the result in a response of the server.
+///
+/// # Errors
+/// The error that is in it instead.
+pub fn result_of(answer: &Message) -> Result<String, Refusal> {
+    if let Some(result) = member::lookup(answer.bytes(), &["result"])
+        && matches!(answer.kind(), Kind::Response { error: false, .. })
+    {
+        return Ok(result.to_owned());
+    }
+    let error = member::lookup(answer.bytes(), &["error"]).unwrap_or("{}");
+    Err(Refusal::Server(error.to_owned()))
+}
+
+fn ending() -> Failure {
+    Failure::new(FailureKind::ShuttingDown, "the connection was ended")
 }
 
 fn id(number: u64) -> Id {

@@ -1,5 +1,6 @@
 //! What commands share that speak with one server: log, store, authorizer, endpoint.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,15 +56,26 @@ impl Remote {
     }
 }
 
-/// The same for a command that says nothing on stderr unless it is asked to.
-pub(super) fn start_quiet_log(args: &LogArgs, log: &mut Option<Log>) -> Result<(), CommandError> {
-    if args.verbose == 0 && args.log_file.is_none() { Ok(()) } else { start_log(args, log) }
-}
-
 /// Starts the log, and takes care that a panic says only where it happened.
 pub(super) fn start_log(args: &LogArgs, log: &mut Option<Log>) -> Result<(), CommandError> {
+    keep_log(args, log, logging::start(args.verbose, args.log_file.as_deref()))
+}
+
+/// The same for a command that says itself what went wrong: only where to sign in is said besides.
+pub(super) fn start_quiet_log(args: &LogArgs, log: &mut Option<Log>) -> Result<(), CommandError> {
+    keep_log(
+        args,
+        log,
+        logging::start_quietly(args.verbose, args.log_file.as_deref(), "mcp_tether::auth"),
+    )
+}
+
+fn keep_log(
+    args: &LogArgs,
+    log: &mut Option<Log>,
+    started: io::Result<Log>,
+) -> Result<(), CommandError> {
     let log_file = args.log_file.as_deref();
-    let started = logging::start(args.verbose, log_file);
     *log = Some(started.map_err(|source| match log_file {
         Some(path) => CommandError::Log { path: path.into(), source },
         None => source.into(),

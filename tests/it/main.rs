@@ -6,6 +6,7 @@
 mod support;
 
 mod check;
+mod client_commands;
 mod demo;
 mod ending;
 mod era_detection;
