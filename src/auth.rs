@@ -12,6 +12,7 @@
 //! * [`token`]: the token endpoint: exchange, refresh, revocation; [`token_answer`]: what
 //!   real ones answer (pure); `token_endpoint`: one endpoint, as the oauth2 crate speaks to it.
 //! * [`logout`]: revoking and deleting.
+//! * [`survey`]: everything that discovery sees, for people.
 //! * [`web`]: requests of this module, within its rules.
 //! * [`settings`]: what a person can set. [`error`]: why there is no right to send a request.
 //!
@@ -38,6 +39,7 @@ pub mod scope;
 pub mod settings;
 pub mod shared;
 mod sign_in;
+pub mod survey;
 pub mod token;
 pub mod token_answer;
 mod token_endpoint;

@@ -12,6 +12,7 @@
 //! * [`http_sse`]: sessions over the deprecated HTTP+SSE transport.
 //! * [`session`]: what a session is, and [`recovery`]: making a new one when the server lost it.
 //! * [`drain`]: the end.
+//! * [`attached`]: a bridge whose client is in this process.
 //!
 //! Where the client and the server are of different eras:
 //!
@@ -22,6 +23,7 @@
 //!   stays open.
 
 pub mod access;
+pub mod attached;
 pub mod attempt;
 pub mod delivery;
 pub mod detection;
@@ -49,6 +51,7 @@ use std::time::Duration;
 
 use tokio::sync::{RwLock, Semaphore};
 
+pub use attached::Attached;
 pub use http_sse::TransportChoice;
 
 use crate::era::Era;
@@ -126,30 +129,43 @@ pub async fn run(
     let mut signals = Signals::install()?;
     let mut input = reader::spawn(input, settings.max_message)?;
     let outbox = Outbox::spawn(output)?;
-    let bridge = Arc::new(Bridge {
-        endpoint: Arc::new(endpoint),
-        access: Arc::new(access),
-        settings,
-        verdict: Arc::new(verdict),
-        paths: path::Paths::default(),
-        tools: Mutex::default(),
-        ledger: ledger::Ledger::new(outbox.clone(), MAX_REQUESTS_IN_FLIGHT),
-        outbox,
-        order: order::Order::default(),
-        session: session::Session::default(),
-        listener: listener::Listener::default(),
-        http_sse: http_sse::HttpSse::new(settings.transport),
-        redactor,
-        deliveries: Arc::new(Semaphore::new(MAX_NOTIFICATIONS_IN_FLIGHT)),
-        permits: MAX_NOTIFICATIONS_IN_FLIGHT,
-        goodbyes: Arc::default(),
-        alarm: None,
-    });
+    let bridge = Bridge::new(endpoint, access, verdict, settings, redactor, outbox);
     let stop = router::route(&bridge, &mut input, &mut signals).await;
     Ok(drain::end(&bridge, input.lines, signals, stop).await)
 }
 
 impl Bridge {
+    /// A bridge to a server about which nothing is known but `verdict`, whose output goes to
+    /// `outbox`.
+    fn new(
+        endpoint: Endpoint,
+        access: access::Access,
+        verdict: verdict::Verdict,
+        settings: Settings,
+        redactor: Arc<Redactor>,
+        outbox: Outbox,
+    ) -> Arc<Bridge> {
+        Arc::new(Bridge {
+            endpoint: Arc::new(endpoint),
+            access: Arc::new(access),
+            settings,
+            verdict: Arc::new(verdict),
+            paths: path::Paths::default(),
+            tools: Mutex::default(),
+            ledger: ledger::Ledger::new(outbox.clone(), MAX_REQUESTS_IN_FLIGHT),
+            outbox,
+            order: order::Order::default(),
+            session: session::Session::default(),
+            listener: listener::Listener::default(),
+            http_sse: http_sse::HttpSse::new(settings.transport),
+            redactor,
+            deliveries: Arc::new(Semaphore::new(MAX_NOTIFICATIONS_IN_FLIGHT)),
+            permits: MAX_NOTIFICATIONS_IN_FLIGHT,
+            goodbyes: Arc::default(),
+            alarm: None,
+        })
+    }
+
     /// Whether a request of the client opens a session.
     fn opens(&self, request: &Message) -> bool {
         request.method() == Some("initialize") && self.paths.client() == Era::Legacy

@@ -1,8 +1,12 @@
 //! What can be typed: clap types only, without behaviour. [`crate::config`] gives them meaning.
 //!
+//! * [`check`]: looking at a server.
+//! * [`client`]: the commands that ask a server something.
 //! * [`connection`]: where to connect and how, the same for every command that connects.
 //! * [`sign_in`]: signing in, and the commands about it.
 
+pub mod check;
+pub mod client;
 pub mod connection;
 pub mod sign_in;
 
@@ -11,6 +15,8 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
 
+pub use check::CheckArgs;
+pub use client::ClientCommand;
 pub use connection::{ConnectionArgs, ProtocolArg};
 pub use sign_in::{AuthCommand, LoginArgs, LogoutArgs, SignInArgs};
 
@@ -32,8 +38,13 @@ Examples:
 In a client's configuration:
   { \"mcpServers\": { \"example\": { \"command\": \"mcp-tether\", \"args\": [\"https://mcp.example.com/mcp\"] } } }
 
+From a shell:
+  mcp-tether inspect https://mcp.example.com/mcp
+  mcp-tether call https://mcp.example.com/mcp search query=shoes
+
 Exit codes: 0 all answered or done, 1 usage, 3 authorization needed or refused, 4 unreachable,
-6 requests left unanswered by the server, 7 stdout closed, 128+n ended at once by a second signal."
+5 the server or a tool answered with an error, 6 requests left unanswered by the server, 7 stdout
+closed, 8 the server breaks the protocol, 128+n ended by a signal."
 )]
 pub struct Cli {
     /// A command, in place of the bridge.
@@ -47,6 +58,8 @@ pub struct Cli {
 /// Commands other than the bridge.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// See whether a server works, step by step, and if not, why
+    Check(Box<CheckArgs>),
     /// Sign in to a server in the browser, now
     Login(Box<LoginArgs>),
     /// Forget the sign-in to a server; its tokens are revoked where the server offers that
@@ -54,6 +67,9 @@ pub enum Command {
     /// What is stored about sign-ins
     #[command(subcommand)]
     Auth(AuthCommand),
+    /// Ask a server something.
+    #[command(flatten)]
+    Client(Box<ClientCommand>),
     /// Serve a small MCP server on loopback to try the bridge with
     #[cfg(feature = "demo")]
     Demo(DemoArgs),

@@ -1,13 +1,22 @@
 //! What a person can ask for. The bridge is the default.
 //!
+//! * `check`: whether a server works.
+//! * `client`: asking a server something; `arguments`: of a tool, from words; `text`: for people.
 //! * `login`, `logout`, `status`: signing in and out.
 //! * `tryout`: the demo's round trip.
-//! * `remote`: what commands share that speak with one server.
+//! * `remote`: what commands share that speak with one server; `peer`: a small MCP client.
+//! * `outcome`: exit codes, and what is said when something failed.
 
+mod arguments;
+mod check;
+mod client;
 mod login;
 mod logout;
+pub mod outcome;
+pub mod peer;
 mod remote;
 mod status;
+mod text;
 #[cfg(feature = "demo")]
 mod tryout;
 
@@ -97,9 +106,11 @@ async fn run(cli: Cli, log: &mut Option<Log>) -> Result<ExitCode, CommandError> 
     match cli.command {
         #[cfg(feature = "demo")]
         Some(Command::Demo(args)) => demo(args).await,
+        Some(Command::Check(args)) => check::run(&args, &env, log).await,
         Some(Command::Login(args)) => login::run(&args, &env, log).await,
         Some(Command::Logout(args)) => logout::run(&args, &env, log).await,
         Some(Command::Auth(AuthCommand::Status(args))) => status::run(&args, &env).await,
+        Some(Command::Client(command)) => client::run(&command, &env, log).await,
         None => relay(&cli.bridge, &env, log).await,
     }
 }

@@ -26,7 +26,7 @@ use crate::cli::connection::Transport;
 use crate::cli::{BridgeArgs, ConnectionArgs, ProtocolArg, SignInArgs};
 use crate::era::Era;
 use crate::http::client::{self, is_loopback};
-use crate::limits::MAX_LOGGED_TEXT;
+use crate::limits::{self, MAX_LOGGED_TEXT};
 use crate::secret::{Redactor, Secret, shown};
 
 pub use crate::store::Places;
@@ -102,16 +102,43 @@ impl Config {
                 drain_timeout: duration("--drain-timeout", &args.drain_timeout)?,
                 resume_timeout: duration("--resume-timeout", &args.resume_timeout)?,
                 initialize_deadline: duration("--initialize-deadline", &args.initialize_deadline)?,
-                protocol: match args.connection.protocol {
-                    // Only legacy servers have it.
-                    _ if target.transport == TransportChoice::Sse => Protocol::Only(Era::Legacy),
-                    ProtocolArg::Auto => Protocol::Auto,
-                    ProtocolArg::Legacy => Protocol::Only(Era::Legacy),
-                    ProtocolArg::Modern => Protocol::Only(Era::Modern),
-                },
+                protocol: protocol(&args.connection, target.transport),
             },
             target,
         })
+    }
+
+    /// The same for a command that is a client itself: with the defaults of what it has no flags for,
+    /// and with no answer to `initialize` but the server's.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn of_command(
+        connection: &ConnectionArgs,
+        sign_in: &SignInArgs,
+        env: Env<'_>,
+    ) -> Result<Config, ConfigError> {
+        let target = Target::resolve(connection, sign_in, env)?;
+        let bridge = Settings {
+            transport: target.transport,
+            max_message: limits::MAX_MESSAGE_SIZE,
+            drain_timeout: limits::DRAIN_TIMEOUT,
+            resume_timeout: limits::RESUME_TIMEOUT,
+            // Behind the end of every sign-in.
+            initialize_deadline: target.sign_in.settings.auth_timeout + limits::INITIALIZE_TIMEOUT,
+            protocol: protocol(connection, target.transport),
+        };
+        Ok(Config { target, bridge })
+    }
+}
+
+fn protocol(args: &ConnectionArgs, transport: TransportChoice) -> Protocol {
+    match args.protocol {
+        // Only legacy servers have it.
+        _ if transport == TransportChoice::Sse => Protocol::Only(Era::Legacy),
+        ProtocolArg::Auto => Protocol::Auto,
+        ProtocolArg::Legacy => Protocol::Only(Era::Legacy),
+        ProtocolArg::Modern => Protocol::Only(Era::Modern),
     }
 }
 
@@ -189,7 +216,11 @@ pub fn server_url(typed: &str, allow_http: bool) -> Result<Url, ConfigError> {
     Ok(url)
 }
 
-fn duration(flag: &'static str, text: &str) -> Result<Duration, ConfigError> {
+/// A duration that was typed behind `flag`.
+///
+/// # Errors
+/// If it is none.
+pub fn duration(flag: &'static str, text: &str) -> Result<Duration, ConfigError> {
     values::duration(text).map_err(|reason| ConfigError::Value { flag, reason })
 }
 

@@ -53,6 +53,27 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// All of them.
+    pub const ALL: [FailureKind; 17] = [
+        FailureKind::Dns,
+        FailureKind::Connect,
+        FailureKind::Tls,
+        FailureKind::Timeout,
+        FailureKind::HttpStatus,
+        FailureKind::Unauthorized,
+        FailureKind::RateLimited,
+        FailureKind::Redirect,
+        FailureKind::InvalidResponse,
+        FailureKind::StreamLost,
+        FailureKind::ResumeFailed,
+        FailureKind::SessionLost,
+        FailureKind::NoInput,
+        FailureKind::TooLarge,
+        FailureKind::Overloaded,
+        FailureKind::ShuttingDown,
+        FailureKind::Internal,
+    ];
+
     /// The `kind` in the error's `data`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -163,6 +184,23 @@ impl Failure {
         matches!(self.kind, InvalidResponse | Redirect | TooLarge)
     }
 
+    /// The failure that an error response of ours tells of, the other way round; none if it is the
+    /// server's own. `error` is the JSON text of the error.
+    pub fn from_error(error: &[u8]) -> Option<Failure> {
+        let code: i32 = member::lookup(error, &["code"])?.parse().ok()?;
+        let name = member::lookup_string(error, &["data", "kind"])?;
+        let of = |kind: &&FailureKind| kind.code() == code && kind.name() == name;
+        let kind = *FailureKind::ALL.iter().find(of)?;
+        let number = |name| member::lookup(error, &["data", name])?.parse::<u64>().ok();
+        let text = |name| member::lookup_string(error, &["data", name]);
+        let mut failure = Failure::new(kind, member::lookup_string(error, &["message"])?);
+        failure.status = number("status").and_then(|status| status.try_into().ok());
+        failure.url = text("url");
+        failure.retry_after = number("retryAfter").map(Duration::from_secs);
+        failure.sign_in_url = text("signInUrl");
+        Some(failure)
+    }
+
     /// The JSON-RPC error response for request `id`.
     pub fn response(&self, id: &Id) -> Bytes {
         let mut data = json!({ "kind": self.kind.name() });
@@ -190,17 +228,21 @@ impl Failure {
 pub enum ExitCode {
     /// 0: everything was answered.
     Success,
-    /// 3: authorization is needed or was refused.
-    Unauthorized,
-    /// 4: the server cannot be reached.
-    Unreachable,
     /// 1: the command line or configuration is wrong, or something unexpected failed.
     Usage,
+    /// 3: authorization is needed or was refused.
+    Unauthorized,
+    /// 4: the server cannot be reached, or is in trouble.
+    Unreachable,
+    /// 5: the server or a tool of it answered with an error.
+    Refused,
     /// 6: the bridge ended while requests were unanswered by the server; they got an error of ours.
     Unanswered,
     /// 7: the client closed our stdout.
     OutputClosed,
-    /// 128 + the signal's number: a second signal ended the process at once.
+    /// 8: what the server sent is not as the protocol wants it.
+    Protocol,
+    /// 128 + the signal's number: a signal ended a command, a second one the bridge.
     Signal(i32),
 }
 
@@ -212,9 +254,29 @@ impl ExitCode {
             ExitCode::Usage => 1,
             ExitCode::Unauthorized => 3,
             ExitCode::Unreachable => 4,
+            ExitCode::Refused => 5,
             ExitCode::Unanswered => 6,
             ExitCode::OutputClosed => 7,
+            ExitCode::Protocol => 8,
             ExitCode::Signal(number) => 128 + number,
+        }
+    }
+}
+
+impl From<&Failure> for ExitCode {
+    /// The exit code of a command that ends by a failure.
+    fn from(failure: &Failure) -> ExitCode {
+        use FailureKind::*;
+        match failure.kind {
+            Unauthorized => ExitCode::Unauthorized,
+            Dns | Connect | Tls | Timeout | RateLimited | StreamLost | ResumeFailed
+            | SessionLost => ExitCode::Unreachable,
+            HttpStatus if failure.status.is_some_and(|status| status >= 500) => {
+                ExitCode::Unreachable
+            }
+            HttpStatus | NoInput => ExitCode::Refused,
+            Redirect | InvalidResponse | TooLarge => ExitCode::Protocol,
+            Overloaded | ShuttingDown | Internal => ExitCode::Usage,
         }
     }
 }
@@ -225,26 +287,7 @@ mod tests {
 
     #[test]
     fn codes_are_distinct_and_not_reserved() {
-        use FailureKind::*;
-        let all = [
-            Dns,
-            Connect,
-            Tls,
-            Timeout,
-            HttpStatus,
-            Unauthorized,
-            RateLimited,
-            Redirect,
-            InvalidResponse,
-            StreamLost,
-            ResumeFailed,
-            SessionLost,
-            NoInput,
-            TooLarge,
-            Overloaded,
-            ShuttingDown,
-            Internal,
-        ];
+        let all = FailureKind::ALL;
         for (i, kind) in all.iter().enumerate() {
             assert!(!(-32768..=-32000).contains(&kind.code()));
             assert!(
@@ -267,5 +310,22 @@ mod tests {
             value["error"]["data"],
             json!({"kind": "rate_limited", "status": 503, "url": "http://h/p", "retryAfter": 30})
         );
+    }
+
+    #[test]
+    fn errors_of_ours_are_recognised() {
+        let mut failure =
+            Failure::new(FailureKind::RateLimited, "slow").with_status(429).at("http://h/p");
+        failure.retry_after = Some(Duration::from_secs(30));
+        let response = failure.response(&Id::NULL);
+        let error = member::lookup(&response, &["error"]).unwrap();
+        assert_eq!(Failure::from_error(error.as_bytes()), Some(failure));
+        for theirs in [
+            r#"{"code":-31012,"message":"slow"}"#,
+            r#"{"code":-31012,"message":"slow","data":{"kind":"dns"}}"#,
+            r#"{"code":-32602,"message":"no","data":{"kind":"rate_limited"}}"#,
+        ] {
+            assert_eq!(Failure::from_error(theirs.as_bytes()), None, "{theirs}");
+        }
     }
 }

@@ -6,12 +6,15 @@
 //! * [`cookies`]: the server's cookies, bounded.
 //! * [`body`]: a request body that tells when it has been handed to a connection.
 //! * [`explain`]: errors of the layers below in words.
+//! * [`probe`]: looking at the way to a server step by step, with [`certificate`] (pure).
 
 pub mod addresses;
 pub mod body;
+pub mod certificate;
 pub mod client;
 pub mod cookies;
 pub mod explain;
+pub mod probe;
 pub mod redirect;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -151,6 +154,11 @@ impl Response {
     /// The URL that answered, as it may be shown.
     pub fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// The version of HTTP that it came in.
+    pub fn version(&self) -> http::Version {
+        self.inner.version()
     }
 
     /// The length that the header section promises.

@@ -61,6 +61,9 @@ pub const STDIN_QUEUE_BYTES: usize = 1 << 20;
 /// One message may exceed it alone.
 pub const STDOUT_QUEUE_BYTES: usize = 1 << 20;
 
+/// Bytes of notifications that wait for a command to look at them. As for stdout.
+pub const NOTIFICATION_QUEUE_BYTES: usize = 1 << 20;
+
 /// Messages in each of the two stdio queues.
 pub const STDIO_QUEUE_MESSAGES: usize = 4096;
 
@@ -213,6 +216,20 @@ pub const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Hosts that connections are kept to while signing in; then all of them are forgotten.
 pub const MAX_OAUTH_CLIENTS: usize = 8;
+
+/// Discovery documents that are remembered for people to see. Five issuers have fifteen places.
+pub const MAX_RECORDED_DOCUMENTS: usize = 32;
+
+/// How long a whole check of a server may take, unless somebody says otherwise. Long enough for a
+/// server that starts when it is asked.
+pub const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What the end of a check may take beyond its limit: the session is ended in that time.
+pub const CHECK_GRACE: Duration = Duration::from_millis(400);
+
+/// How long a check waits for the answer to the standalone GET. Servers that hold it back until there
+/// is an event are not wrong.
+pub const CHECK_STREAM: Duration = Duration::from_secs(2);
 
 /// Authorization servers of one resource that are tried.
 pub const MAX_AUTHORIZATION_SERVERS: usize = 5;
@@ -409,3 +426,10 @@ pub const MAX_EARLY_NOTIFICATIONS: usize = 64;
 /// How long a legacy server may go on logging after the last request that asked for it: calls come in
 /// rows, and each change of the level is a request.
 pub const LOG_LEVEL_KEPT: Duration = Duration::from_secs(30);
+
+/// Pages of one list that a command fetches. A server that gives more is going in circles.
+pub const MAX_PAGES: usize = 1000;
+
+/// How long a request of a command may take without `--timeout`: longer than most tools, shorter than
+/// patience.
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);

@@ -35,6 +35,19 @@ enum Line {
 /// # Errors
 /// If the file cannot be opened or the system gives no thread.
 pub fn start(verbosity: u8, file: Option<&Path>) -> io::Result<Log> {
+    start_with(verbosity, file, None)
+}
+
+/// The same for a command that says itself what went wrong: without `verbosity` stderr gets only what
+/// the module `told` says, by its whole path.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_quietly(verbosity: u8, file: Option<&Path>, told: &'static str) -> io::Result<Log> {
+    start_with(verbosity, file, (verbosity == 0).then_some(told))
+}
+
+fn start_with(verbosity: u8, file: Option<&Path>, only: Option<&'static str>) -> io::Result<Log> {
     let file =
         file.map(|path| OpenOptions::new().append(true).create(true).open(path)).transpose()?;
     let dropped = Arc::new(AtomicU64::new(0));
@@ -61,7 +74,7 @@ pub fn start(verbosity: u8, file: Option<&Path>) -> io::Result<Log> {
         1 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let layer = Relay { sinks: sinks.clone(), dropped, verbose: verbosity > 0 };
+    let layer = Relay { sinks: sinks.clone(), dropped, verbose: verbosity > 0, only };
     // It fails only if a log was started before, whose lines then go there.
     let _ = tracing::subscriber::set_global_default(
         tracing_subscriber::registry().with(layer.with_filter(level)),
@@ -113,6 +126,8 @@ struct Relay {
     sinks: Vec<mpsc::SyncSender<Line>>,
     dropped: Arc<AtomicU64>,
     verbose: bool,
+    /// The only module that speaks to stderr, if not all do.
+    only: Option<&'static str>,
 }
 
 impl<S: Subscriber> Layer<S> for Relay {
@@ -128,7 +143,8 @@ impl<S: Subscriber> Layer<S> for Relay {
         }
         event.record(&mut Message(&mut text));
         let text = crate::secret::neutralise(&text);
-        for (at, sink) in self.sinks.iter().enumerate() {
+        let untold = self.only.is_some_and(|module| !target.starts_with(module));
+        for (at, sink) in self.sinks.iter().enumerate().skip(usize::from(untold)) {
             let full = sink.try_send(Line::Text(text.clone())).is_err();
             if full && at == 0 {
                 self.dropped.fetch_add(1, Ordering::Relaxed);

@@ -93,3 +93,13 @@ pub fn stdout() -> io::Result<impl io::Write + Send + 'static> {
 pub fn stdout() -> io::Result<impl io::Write + Send + 'static> {
     Ok(io::stdout())
 }
+
+/// Whether stdout is a terminal.
+pub fn stdout_is_terminal() -> bool {
+    std::io::IsTerminal::is_terminal(&io::stdout())
+}
+
+/// The columns of the terminal, if there is one.
+pub fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size().map(|(width, _)| width.0.into())
+}

@@ -114,17 +114,32 @@ impl Redactor {
     /// `text` with every known secret replaced, control and direction-changing characters made
     /// visible, and cut to `limit` characters.
     pub fn clean(&self, text: &str, limit: usize) -> String {
-        let mut text = text.to_owned();
-        {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            for secret in known.kept.iter().chain(&known.recent) {
-                if text.contains(secret.expose()) {
-                    text = text.replace(secret.expose(), REDACTED);
-                }
+        let visible = neutralise(&self.without_secrets(text));
+        truncate(&visible, limit)
+    }
+
+    /// The same for a text of any length whose lines and spaces matter: for a terminal, not for a log.
+    pub fn clean_lines(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        for c in self.without_secrets(text).replace("\r\n", "\n").chars() {
+            match c {
+                '\n' | '\t' => out.push(c),
+                c if c.is_control() || changes_direction(c) => out.extend(c.escape_unicode()),
+                c => out.push(c),
             }
         }
-        let visible = neutralise(&text);
-        truncate(&visible, limit)
+        out
+    }
+
+    fn without_secrets(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for secret in known.kept.iter().chain(&known.recent) {
+            if text.contains(secret.expose()) {
+                text = text.replace(secret.expose(), REDACTED);
+            }
+        }
+        text
     }
 }
 
@@ -147,7 +162,7 @@ pub fn neutralise(text: &str) -> String {
 }
 
 /// Characters that reorder or break the text around them (Unicode TR9 and TR14).
-fn changes_direction(c: char) -> bool {
+pub fn changes_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
         | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{061c}')
 }
@@ -209,6 +224,13 @@ mod tests {
         let redactor = Redactor::default();
         assert_eq!(redactor.clean("a\x1b[31m\r\n\u{202e}b", 200), "a\\u{1b}[31m \\u{202e}b");
         assert_eq!(redactor.clean(&"x".repeat(50), 10), format!("{}…", "x".repeat(9)));
+    }
+
+    #[test]
+    fn lines_may_stay_where_they_do_no_harm() {
+        let redactor = Redactor::new([Secret::new("fake-token-123".into())]);
+        let text = redactor.clean_lines("  a\r\n\tb\x1b]0;x\x07\u{9b}31m\r fake-token-123\n");
+        assert_eq!(text, "  a\n\tb\\u{1b}]0;x\\u{7}\\u{9b}31m\\u{d} [redacted]\n");
     }
 
     #[test]

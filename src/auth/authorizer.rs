@@ -38,6 +38,8 @@ pub struct Authorizer {
     /// The sign-in of this process, if there is one.
     pub(super) login: watch::Sender<Login>,
     pub(super) running: Mutex<Option<AbortHandle>>,
+    /// The last refusal that was to be answered.
+    pub(super) refused: Mutex<Option<Refused>>,
     /// Held by a refresh, whoever has asked for it and gone.
     pub(super) refreshing: Arc<Semaphore>,
 }
@@ -90,6 +92,11 @@ impl Credential {
     pub fn header(&self) -> &HeaderValue {
         &self.header
     }
+
+    /// Whether this process has another token than the one it began with.
+    pub fn is_renewed(&self) -> bool {
+        self.generation > 1
+    }
 }
 
 impl fmt::Debug for Credential {
@@ -123,6 +130,7 @@ impl Authorizer {
             flight: tokio::sync::Mutex::default(),
             login: watch::channel(Login::Idle).0,
             running: Mutex::default(),
+            refused: Mutex::default(),
             refreshing: Arc::new(Semaphore::new(1)),
         }
     }
@@ -207,6 +215,7 @@ impl Authorizer {
         progress: &mut Progress,
         asking: Asking,
     ) -> Result<(), AuthError> {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused.clone());
         if self.settings.mode == Mode::Configured {
             return Err(AuthError::ConfiguredRefused { host: self.host() });
         }

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -16,7 +16,9 @@ use crate::error::{Failure, FailureKind};
 use crate::http::addresses::{NotPublic, leads_to_private, names_private};
 use crate::http::client::{Settings, is_loopback};
 use crate::http::{Http, Request};
-use crate::limits::{MAX_EXCERPT, MAX_OAUTH_BODY, MAX_OAUTH_CLIENTS, OAUTH_REQUEST_TIMEOUT};
+use crate::limits::{
+    MAX_EXCERPT, MAX_OAUTH_BODY, MAX_OAUTH_CLIENTS, MAX_RECORDED_DOCUMENTS, OAUTH_REQUEST_TIMEOUT,
+};
 use crate::secret::{Redactor, shown};
 
 /// The door for everything that sign-in sends.
@@ -30,6 +32,19 @@ pub struct Web {
     private: OnceCell<bool>,
     /// By origin.
     clients: Mutex<HashMap<String, Arc<Http>>>,
+    /// What was asked for, where somebody wants to know.
+    record: Mutex<Option<Vec<Tried>>>,
+}
+
+/// A document that was asked for.
+#[derive(Clone, Debug)]
+pub struct Tried {
+    /// Where, as it may be shown.
+    pub url: String,
+    /// The status, or why there is none.
+    pub outcome: Result<u16, String>,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// A whole answer.
@@ -95,7 +110,18 @@ impl Web {
             redactor,
             private: OnceCell::new(),
             clients: Mutex::default(),
+            record: Mutex::default(),
         }
+    }
+
+    /// From here on what is fetched is remembered, the first [`MAX_RECORDED_DOCUMENTS`] at least.
+    pub fn record(&self) {
+        *self.record.lock().unwrap_or_else(PoisonError::into_inner) = Some(Vec::new());
+    }
+
+    /// What was fetched since [`Web::record`].
+    pub fn recorded(&self) -> Vec<Tried> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
     }
 
     /// The MCP server's URL.
@@ -151,7 +177,18 @@ impl Web {
     /// # Errors
     /// If no whole answer came; every status is the caller's.
     pub async fn get(&self, url: &Url) -> Result<Answer, Failure> {
-        self.send(Method::GET, url, HeaderMap::new(), None).await
+        let started = Instant::now();
+        let answer = self.send(Method::GET, url, HeaderMap::new(), None).await;
+        if let Some(record) = &mut *self.record.lock().unwrap_or_else(PoisonError::into_inner)
+            && record.len() < MAX_RECORDED_DOCUMENTS
+        {
+            let outcome = match &answer {
+                Ok(answer) => Ok(answer.status.as_u16()),
+                Err(failure) => Err(failure.message.clone()),
+            };
+            record.push(Tried { url: shown(url), outcome, took: started.elapsed() });
+        }
+        answer
     }
 
     /// Posts a body of type `content_type`.

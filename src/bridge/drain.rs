@@ -106,6 +106,20 @@ async fn finish(
 }
 
 impl Bridge {
+    /// The end of a bridge whose client is in this process and waits for nothing any more. Takes at
+    /// most a few seconds; sessions are ended, whatever else does not work.
+    pub(super) async fn end_quietly(&self) {
+        self.access.give_up();
+        let _ = timeout(DELETE_TIMEOUT, async {
+            self.delivered().await;
+            self.end_subscriptions().await;
+        })
+        .await;
+        self.ledger.cancel_all();
+        self.end_current_session().await;
+        let _ = timeout(OAUTH_REQUEST_TIMEOUT, self.access.settled_down()).await;
+    }
+
     async fn end_current_session(&self) {
         let links = self.links();
         let ends = links.iter().map(|link| link.end_own_session());
@@ -140,7 +154,7 @@ impl Bridge {
         self.end_own_session().await;
     }
 
-    fn links(&self) -> Vec<Arc<Bridge>> {
+    pub(super) fn links(&self) -> Vec<Arc<Bridge>> {
         match self.paths.known() {
             Some(Path::Translated(translation)) => translation.links(),
             _ => Vec::new(),

@@ -15,7 +15,7 @@ use super::follow::is_passing;
 use super::inbound::Context;
 use super::session::{Snapshot, means_lost};
 use crate::auth::Asking;
-use crate::error::FailureKind;
+use crate::error::{Failure, FailureKind};
 use crate::limits::STREAM_WORTHWHILE;
 use crate::random;
 use crate::transport::backoff::Backoff;
@@ -32,11 +32,28 @@ pub struct Listener {
     stop: Mutex<Option<watch::Sender<()>>>,
     /// The session that has a stream, or one that is being reopened.
     live: watch::Sender<Option<u64>>,
+    /// How the server answered the last GET.
+    answered: watch::Sender<Option<Answered>>,
+}
+
+/// How a server answered the GET for its standalone stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// With a stream.
+    Stream,
+    /// With this status, and none.
+    Status(u16),
+    /// Not at all.
+    Failed(Failure),
 }
 
 impl Default for Listener {
     fn default() -> Self {
-        Listener { stop: Mutex::default(), live: watch::channel(None).0 }
+        Listener {
+            stop: Mutex::default(),
+            live: watch::channel(None).0,
+            answered: watch::channel(None).0,
+        }
     }
 }
 
@@ -50,6 +67,14 @@ impl Listener {
     /// The session `generation` has no stream.
     fn closed(&self, generation: u64) {
         self.live.send_if_modified(|live| live.take_if(|live| *live == generation).is_some());
+    }
+
+    /// How the server answered the GET, once it has.
+    pub async fn answered(&self) -> Option<Answered> {
+        let mut answered = self.answered.subscribe();
+        // The sender lives as long as `self`.
+        let answered = answered.wait_for(Option::is_some).await.ok()?;
+        answered.clone()
     }
 
     /// Returns when no stream of session `generation` is open or will be.
@@ -106,6 +131,13 @@ impl Bridge {
             let Some(reply) = unless(&mut stopped, get).await else { return };
             // Nobody may be waiting for the first answer any more.
             let _ = opened.take().map(|opened| opened.send(()));
+            self.listener.answered.send_replace(Some(match &reply {
+                Ok(reply) if reply.status().is_success() && reply.content() == Content::Events => {
+                    Answered::Stream
+                }
+                Ok(reply) => Answered::Status(reply.status().as_u16()),
+                Err(failure) => Answered::Failed(failure.clone()),
+            }));
             let mut asked_to_wait = None;
             match reply {
                 Ok(reply) if reply.status().is_success() && reply.content() == Content::Events => {

@@ -168,6 +168,11 @@ impl Translation {
         join_all(links.values().map(|link| link.close())).await;
     }
 
+    /// The era of the server.
+    pub fn server(&self) -> Era {
+        self.server
+    }
+
     /// The bridges to the server.
     pub fn links(&self) -> Vec<Arc<Bridge>> {
         self.open_links().iter().flat_map(BTreeMap::values).cloned().collect()

@@ -46,25 +46,8 @@ pub(super) async fn run(
         }
         Err(failure) => {
             tracing::error!("{failure}");
-            Ok(exit_code(&failure))
+            Ok(ExitCode::from(&failure))
         }
-    }
-}
-
-/// The exit code of a command that ends by a failure.
-fn exit_code(failure: &Failure) -> ExitCode {
-    match failure.kind {
-        FailureKind::Unauthorized => ExitCode::Unauthorized,
-        FailureKind::Dns
-        | FailureKind::Connect
-        | FailureKind::Tls
-        | FailureKind::Timeout
-        | FailureKind::RateLimited
-        | FailureKind::StreamLost => ExitCode::Unreachable,
-        FailureKind::HttpStatus if failure.status.is_some_and(|status| status >= 500) => {
-            ExitCode::Unreachable
-        }
-        _ => ExitCode::Usage,
     }
 }
 

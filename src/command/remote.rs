@@ -1,16 +1,21 @@
 //! What commands share that speak with one server: log, store, authorizer, endpoint.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::CommandError;
 use crate::auth::Authorizer;
-use crate::bridge::TransportChoice;
+use crate::bridge::access::Access;
+use crate::bridge::verdict::Verdict;
+use crate::bridge::{Attached, Settings, TransportChoice};
 use crate::cache::Cache;
 use crate::cli::LogArgs;
 use crate::config::Target;
 use crate::http::Http;
 use crate::logging::{self, Log};
+use crate::secret::Redactor;
+use crate::stdio::writer::Inbox;
 use crate::store::Store;
 use crate::transport::Endpoint;
 
@@ -41,10 +46,36 @@ impl Remote {
     }
 }
 
+impl Remote {
+    /// A bridge to the server in this process.
+    pub fn attach(self, settings: Settings, redactor: Arc<Redactor>) -> (Attached, Inbox) {
+        let server = self.authorizer.name().0.to_owned();
+        let verdict = Verdict::new(settings.protocol, self.cache.clone(), server);
+        let access = Access::new(self.authorizer, self.cache);
+        Attached::new(self.endpoint, access, verdict, settings, redactor)
+    }
+}
+
 /// Starts the log, and takes care that a panic says only where it happened.
 pub(super) fn start_log(args: &LogArgs, log: &mut Option<Log>) -> Result<(), CommandError> {
+    keep_log(args, log, logging::start(args.verbose, args.log_file.as_deref()))
+}
+
+/// The same for a command that says itself what went wrong: only where to sign in is said besides.
+pub(super) fn start_quiet_log(args: &LogArgs, log: &mut Option<Log>) -> Result<(), CommandError> {
+    keep_log(
+        args,
+        log,
+        logging::start_quietly(args.verbose, args.log_file.as_deref(), "mcp_tether::auth"),
+    )
+}
+
+fn keep_log(
+    args: &LogArgs,
+    log: &mut Option<Log>,
+    started: io::Result<Log>,
+) -> Result<(), CommandError> {
     let log_file = args.log_file.as_deref();
-    let started = logging::start(args.verbose, log_file);
     *log = Some(started.map_err(|source| match log_file {
         Some(path) => CommandError::Log { path: path.into(), source },
         None => source.into(),

@@ -66,6 +66,11 @@ impl Reply {
         self.response.status()
     }
 
+    /// The version of HTTP that it came in.
+    pub fn version(&self) -> http::Version {
+        self.response.version()
+    }
+
     /// The address that answered.
     pub fn url(&self) -> &Url {
         self.response.url()

@@ -5,6 +5,8 @@
 
 mod support;
 
+mod check;
+mod client_commands;
 mod demo;
 mod ending;
 mod era_detection;

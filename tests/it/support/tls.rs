@@ -34,11 +34,23 @@ impl Tls {
         Tls::build(&[b"h2", b"http/1.1"], true)
     }
 
+    /// Has a certificate whose time is over.
+    pub fn expired() -> Tls {
+        Tls::lasting(&[b"h2", b"http/1.1"], false, Some((2020, 2, 29)))
+    }
+
     fn build(alpn: &[&[u8]], mutual: bool) -> Tls {
+        Tls::lasting(alpn, mutual, None)
+    }
+
+    fn lasting(alpn: &[&[u8]], mutual: bool, until: Option<(i32, u8, u8)>) -> Tls {
         let authority = authority();
         let key = KeyPair::generate().unwrap();
         let names = ["127.0.0.1", "localhost", "mcp.invalid"].map(String::from);
-        let params = CertificateParams::new(names).unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        if let Some((year, month, day)) = until {
+            params.not_after = rcgen::date_time_ymd(year, month, day);
+        }
         let certificate = params.signed_by(&key, &authority).unwrap();
 
         let client_key = KeyPair::generate().unwrap();

@@ -1,0 +1,131 @@
+//! A question to a person, on the terminal (client/elicitation).
+
+use std::io::{self, Write as _};
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::WHOLE;
+use super::progress::Quiet;
+use crate::command::arguments::schema::Schema;
+use crate::secret::Redactor;
+
+/// How often a wrong answer may be given anew.
+const MAX_TRIES: usize = 5;
+
+/// What a person said, and what to say to it.
+enum Said {
+    Text(String),
+    /// The end of input.
+    Nothing,
+}
+
+/// Asks, and gives the JSON text of the `ElicitResult`.
+pub(super) async fn ask(params: &Value, redactor: &Redactor, quiet: &Quiet) -> String {
+    quiet.store(true, Ordering::Relaxed);
+    let answer = dialogue(params, redactor).await;
+    quiet.store(false, Ordering::Relaxed);
+    answer
+}
+
+async fn dialogue(params: &Value, redactor: &Redactor) -> String {
+    let clean = |text: &Value| redactor.clean(text.as_str().unwrap_or_default(), WHOLE);
+    let action = |name: &str| json!({ "action": name }).to_string();
+    show(&format!("\r\x1b[KThe server asks: {}\n", clean(&params["message"])));
+    if params["mode"] == "url" {
+        show(&format!(
+            "It wants you to open {}\nOpen it yourself if you trust it. ",
+            clean(&params["url"])
+        ));
+        return match prompt("Done? [y/N] ").await {
+            Said::Text(text) if is_yes(&text) => action("accept"),
+            Said::Text(_) => action("decline"),
+            Said::Nothing => action("cancel"),
+        };
+    }
+    match prompt("Answer? [Y/n] ").await {
+        Said::Text(text) if text.trim().is_empty() || is_yes(&text) => {}
+        Said::Text(_) => return action("decline"),
+        Said::Nothing => return action("cancel"),
+    }
+    let whole = &params["requestedSchema"];
+    let schema = Schema::new(whole);
+    let required = schema.required();
+    let mut content = Vec::new();
+    for name in schema.names() {
+        let Some(property) = schema.property(name) else { continue };
+        let about = &whole["properties"][name];
+        let label =
+            if about["title"].is_string() { clean(&about["title"]) } else { clean(&json!(name)) };
+        let expected = redactor.clean(&property.expected(), WHOLE);
+        if about["description"].is_string() {
+            show(&format!("  {}\n", clean(&about["description"])));
+        }
+        let default = about.get("default").filter(|value| !value.is_null());
+        let hint = match default {
+            Some(value) => format!(" [{}]", redactor.clean(&value.to_string(), WHOLE)),
+            None if required.contains(&name) => String::new(),
+            None => " (may be left out)".to_owned(),
+        };
+        let mut tries = 0;
+        let value = loop {
+            let Said::Text(text) = prompt(&format!("{label}, {expected}{hint}: ")).await else {
+                return action("cancel");
+            };
+            let value = match (text.is_empty(), default) {
+                (true, Some(default)) => Some(default.to_string()),
+                (true, None) if !required.contains(&name) => break None,
+                (true, None) => None,
+                (false, _) => property.coerce(yes_or_no(&property, &text)),
+            };
+            if value.is_some() {
+                break value;
+            }
+            tries += 1;
+            if tries == MAX_TRIES {
+                return action("cancel");
+            }
+            show(&format!("That is not what is expected: {expected}\n"));
+        };
+        content.extend(value.map(|value| format!("{}:{value}", json!(name))));
+    }
+    format!(r#"{{"action":"accept","content":{{{}}}}}"#, content.join(","))
+}
+
+/// `y` where a boolean is wanted.
+fn yes_or_no<'t>(schema: &Schema<'_>, text: &'t str) -> &'t str {
+    match (schema.types().as_slice(), text.trim().to_lowercase().as_str()) {
+        (["boolean"], "y" | "yes") => "true",
+        (["boolean"], "n" | "no") => "false",
+        _ => text,
+    }
+}
+
+fn is_yes(text: &str) -> bool {
+    matches!(text.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+fn show(text: &str) {
+    // There is nobody to tell that this cannot be shown.
+    let _ = write!(io::stderr(), "{text}");
+}
+
+/// One line of a person.
+async fn prompt(text: &str) -> Said {
+    show(text);
+    let (sender, line) = oneshot::channel();
+    // Reading from a terminal cannot be interrupted; the thread ends with the process.
+    let thread = std::thread::Builder::new().name("terminal".into()).spawn(move || {
+        let mut line = String::new();
+        let said = match io::stdin().read_line(&mut line) {
+            Ok(1..) => Said::Text(line.trim_end_matches(['\n', '\r']).to_owned()),
+            _ => Said::Nothing,
+        };
+        let _ = sender.send(said);
+    });
+    match thread {
+        Ok(_) => line.await.unwrap_or(Said::Nothing),
+        Err(_) => Said::Nothing,
+    }
+}
