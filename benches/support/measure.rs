@@ -222,7 +222,7 @@ fn memory(program: &OsStr, server: &Server, effort: Effort) -> Result<Vec<Row>, 
 
 fn size(program: &OsStr, _: &Server, _: Effort) -> Result<Vec<Row>, Error> {
     let bytes = std::fs::metadata(program)?.len() as f64;
-    let limit = 8.0 * f64::from(1024 * 1024);
+    let limit = 9.0 * f64::from(1024 * 1024);
     Ok(vec![
         Row::new("size of the binary", Unit::Mebibytes)
             .bridged(bytes)
