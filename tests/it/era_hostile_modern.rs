@@ -3,28 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::support::modern::{ask, cancel, request};
 use crate::support::*;
-
-const META: &str = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"it","version":"1"}"#;
-
-/// A modern request. `params` is JSON text of members with a comma behind each, `capabilities` an
-/// object.
-fn request(id: impl std::fmt::Display, method: &str, params: &str, capabilities: &str) -> String {
-    format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params}"_meta":{{{META},"io.modelcontextprotocol/clientCapabilities":{capabilities}}}}}}}"#
-    )
-}
-
-fn ask(bridge: &Bridge, id: impl std::fmt::Display, method: &str, params: &str) -> Line {
-    bridge.send(request(&id, method, params, "{}"));
-    bridge.answer(&id)
-}
-
-fn cancel(bridge: &Bridge, id: impl std::fmt::Display) {
-    bridge.send(format!(
-        r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#
-    ));
-}
 
 fn legacy_server() -> Server {
     let server = Server::start();

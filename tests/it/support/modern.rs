@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::record::{Direction, Record};
 use super::reply::{Feed, Reply, event};
-use super::{DEADLINE, DISCOVER, Request};
+use super::{Bridge, DEADLINE, DISCOVER, Line, Request};
 
 /// The revision that it speaks.
 pub const MODERN: &str = "2026-07-28";
@@ -259,4 +259,34 @@ fn check(request: &Request) -> Vec<String> {
         breaches.push(format!("Accept is {accept:?}"));
     }
     breaches
+}
+
+/// The members of `_meta` that every request of the tests' modern client has.
+const CLIENT: &str = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"it","version":"1"}"#;
+
+/// A modern request. `params` is JSON text of members with a comma behind each, `capabilities` an
+/// object.
+pub fn request(
+    id: impl std::fmt::Display,
+    method: &str,
+    params: &str,
+    capabilities: &str,
+) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params}"_meta":{{{CLIENT},"io.modelcontextprotocol/clientCapabilities":{capabilities}}}}}}}"#
+    )
+}
+
+/// Sends a modern request without capabilities and gives its answer.
+#[track_caller]
+pub fn ask(bridge: &Bridge, id: impl std::fmt::Display, method: &str, params: &str) -> Line {
+    bridge.send(request(&id, method, params, "{}"));
+    bridge.answer(&id)
+}
+
+/// Takes a request back.
+pub fn cancel(bridge: &Bridge, id: impl std::fmt::Display) {
+    bridge.send(format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id}}}}}"#
+    ));
 }
