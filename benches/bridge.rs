@@ -6,7 +6,7 @@
 //! cargo bench --bench bridge -- --quick           a short run
 //! cargo bench --bench bridge -- --json            the same figures for a program
 //! cargo bench --bench bridge -- --only large      one of start, latency, requests,
-//!                                                 notifications, large, memory, size
+//!                                                 notifications, traced, large, memory, size
 //! MCP_TETHER_BIN=/path/to/mcp-tether …            another binary
 //! ```
 //!

@@ -4,12 +4,22 @@
 //! (a process of its own); `direct` is the client without a bridge; `stdio` starts the bridge and
 //! drives its pipes; `start` measures the start; `measure` holds the other measurements; `process`
 //! reads what the kernel knows of a process; `report` compares with the targets and prints.
+//!
+//! Side by side with other bridges: `contender` knows how each is started, `side` is what all ways have in common,
+//! `field` holds the measurements, `growth` fits lines to them, and `page` writes what was found.
 
+#![allow(dead_code, reason = "each benchmark uses some of the parts")]
+
+pub mod contender;
 pub mod direct;
+pub mod field;
+pub mod growth;
 pub mod measure;
+pub mod page;
 pub mod process;
 pub mod report;
 pub mod server;
+pub mod side;
 pub mod start;
 pub mod stdio;
 pub mod wire;

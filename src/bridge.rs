@@ -10,7 +10,9 @@
 //! * [`inbound`]: what happens to a message from the server.
 //! * [`listener`]: the standalone event stream.
 //! * [`http_sse`]: sessions over the deprecated HTTP+SSE transport.
-//! * [`session`]: what a session is, and [`recovery`]: making a new one when the server lost it.
+//! * [`session`]: what a session is, and [`recovery`]: making a new one when the server lost it;
+//!   [`completion`]: what one still lacks after a fault of the network.
+//! * [`shaping`]: what of the server the client gets to see; [`keep_alive`]: pings of ours.
 //! * [`drain`]: the end.
 //! * [`attached`]: a bridge whose client is in this process.
 //!
@@ -25,6 +27,7 @@
 pub mod access;
 pub mod attached;
 pub mod attempt;
+pub mod completion;
 pub mod delivery;
 pub mod detection;
 pub mod drain;
@@ -32,6 +35,7 @@ pub mod exchange;
 pub mod follow;
 pub mod http_sse;
 pub mod inbound;
+pub mod keep_alive;
 pub mod ledger;
 pub mod listener;
 pub mod order;
@@ -39,6 +43,7 @@ pub mod path;
 pub mod recovery;
 pub mod router;
 pub mod session;
+pub mod shaping;
 pub mod stateless;
 pub mod subscription;
 pub mod timers;
@@ -64,7 +69,9 @@ use crate::limits::{
 };
 use crate::platform::Signals;
 use crate::secret::Redactor;
-use crate::stdio::reader;
+use crate::shape::Shape;
+use crate::stdio::Streams;
+use crate::stdio::reader::Input;
 use crate::stdio::writer::Outbox;
 use crate::transport::Endpoint;
 
@@ -83,6 +90,8 @@ pub struct Settings {
     pub initialize_deadline: Duration,
     /// The era of the server, if it need not be asked.
     pub protocol: verdict::Protocol,
+    /// After how much time without a request the server is pinged, if it is.
+    pub keep_alive: Option<Duration>,
 }
 
 /// Everything that the tasks of one bridge share. A translation has further bridges to the same
@@ -100,6 +109,8 @@ pub struct Bridge {
     order: order::Order,
     session: session::Session,
     listener: listener::Listener,
+    /// How a modern server took a subscription.
+    heard: subscription::Heard,
     http_sse: http_sse::HttpSse,
     redactor: Arc<Redactor>,
     /// One permit for each notification or response on its way to the server.
@@ -110,9 +121,11 @@ pub struct Bridge {
     goodbyes: Arc<RwLock<()>>,
     /// Of a link: whom to tell that the server is of the other era after all.
     alarm: Option<translation::Alarm>,
+    /// What the client gets to see.
+    shape: Option<Arc<Shape>>,
 }
 
-/// Relays between `input`/`output` and `endpoint` until `input` ends, a signal comes, or `output`
+/// Relays between `streams` and `endpoint` until the input ends, a signal comes, or the output
 /// is closed, and then ends in good order.
 ///
 /// # Errors
@@ -122,16 +135,66 @@ pub async fn run(
     access: access::Access,
     verdict: verdict::Verdict,
     settings: Settings,
+    shape: Option<Shape>,
     redactor: Arc<Redactor>,
-    input: impl Read + Send + 'static,
-    output: impl Write + Send + 'static,
+    streams: Streams<impl Read + Send + 'static, impl Write + Send + 'static>,
 ) -> std::io::Result<ExitCode> {
-    let mut signals = Signals::install()?;
-    let mut input = reader::spawn(input, settings.max_message)?;
-    let outbox = Outbox::spawn(output)?;
-    let bridge = Bridge::new(endpoint, access, verdict, settings, redactor, outbox);
-    let stop = router::route(&bridge, &mut input, &mut signals).await;
-    Ok(drain::end(&bridge, input.lines, signals, stop).await)
+    let signals = Signals::install()?;
+    let (input, outbox) = streams.spawn(settings.max_message)?;
+    let shape = shape.map(Arc::new);
+    let bridge = Bridge::new(endpoint, access, verdict, settings, shape, redactor, outbox);
+    Ok(relay(&bridge, input, signals).await)
+}
+
+/// From the first line to the end of the process.
+async fn relay(bridge: &Arc<Bridge>, mut input: Input, mut signals: Signals) -> ExitCode {
+    let stop = {
+        let pinging = async {
+            if let Some(interval) = bridge.settings.keep_alive {
+                bridge.clone().keep_alive(interval).await;
+            }
+            std::future::pending().await
+        };
+        tokio::select! {
+            biased;
+            stop = router::route(bridge, &mut input, &mut signals) => stop,
+            never = pinging => never,
+        }
+    };
+    drain::end(bridge, input.lines, signals, stop).await
+}
+
+/// What is left of a bridge whose process has come to its end.
+#[cfg(feature = "simulation")]
+#[derive(Clone)]
+pub struct Remains(std::sync::Weak<Bridge>);
+
+#[cfg(feature = "simulation")]
+impl Remains {
+    /// Whether no task holds the bridge any more: its ledger, its order and its sessions are gone.
+    pub fn are_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+
+    /// Requests of the client that are open.
+    pub fn open(&self) -> usize {
+        self.0.upgrade().map_or(0, |bridge| bridge.ledger.count())
+    }
+}
+
+/// As [`run`], for a simulated process: over queues in the place of pipes. The second half is the process.
+#[cfg(feature = "simulation")]
+pub fn simulated(
+    endpoint: Endpoint,
+    access: access::Access,
+    verdict: verdict::Verdict,
+    settings: Settings,
+    redactor: Arc<Redactor>,
+    (input, outbox, signals): (Input, Outbox, Signals),
+) -> (Remains, impl Future<Output = ExitCode>) {
+    let bridge = Bridge::new(endpoint, access, verdict, settings, None, redactor, outbox);
+    let remains = Remains(Arc::downgrade(&bridge));
+    (remains, async move { relay(&bridge, input, signals).await })
 }
 
 impl Bridge {
@@ -142,6 +205,7 @@ impl Bridge {
         access: access::Access,
         verdict: verdict::Verdict,
         settings: Settings,
+        shape: Option<Arc<Shape>>,
         redactor: Arc<Redactor>,
         outbox: Outbox,
     ) -> Arc<Bridge> {
@@ -152,17 +216,20 @@ impl Bridge {
             verdict: Arc::new(verdict),
             paths: path::Paths::default(),
             tools: Mutex::default(),
-            ledger: ledger::Ledger::new(outbox.clone(), MAX_REQUESTS_IN_FLIGHT),
+            ledger: ledger::Ledger::new(outbox.clone(), MAX_REQUESTS_IN_FLIGHT)
+                .shaped(shape.clone()),
             outbox,
             order: order::Order::default(),
             session: session::Session::default(),
             listener: listener::Listener::default(),
+            heard: subscription::Heard::default(),
             http_sse: http_sse::HttpSse::new(settings.transport),
             redactor,
             deliveries: Arc::new(Semaphore::new(MAX_NOTIFICATIONS_IN_FLIGHT)),
             permits: MAX_NOTIFICATIONS_IN_FLIGHT,
             goodbyes: Arc::default(),
             alarm: None,
+            shape,
         })
     }
 
@@ -190,12 +257,14 @@ impl Bridge {
             order: order::Order::default(),
             session: session::Session::default(),
             listener: listener::Listener::default(),
+            heard: subscription::Heard::default(),
             http_sse: http_sse::HttpSse::new(self.settings.transport),
             redactor: self.redactor.clone(),
             deliveries: Arc::new(Semaphore::new(MAX_TRANSLATED_IN_FLIGHT)),
             permits: MAX_TRANSLATED_IN_FLIGHT,
             goodbyes: self.goodbyes.clone(),
             alarm: Some(alarm),
+            shape: None,
         })
     }
 }

@@ -23,10 +23,13 @@ impl Cache {
     /// A value, if it is there and can be read. `kind` is a file name of ours.
     pub fn get(&self, kind: &str, name: &str) -> Option<Vec<u8>> {
         let path = self.path(kind, name);
-        file::read(&path).unwrap_or_else(|error| {
-            tracing::debug!("cannot read {}: {error}", path.display());
-            None
-        })
+        match file::read(&path) {
+            Ok(bytes) => bytes.map(|bytes| bytes.to_vec()),
+            Err(error) => {
+                tracing::debug!("cannot read {}: {error}", path.display());
+                None
+            }
+        }
     }
 
     /// Keeps a value of at most [`MAX_STORED`] bytes, if that is possible.

@@ -1,8 +1,15 @@
 //! What a person can ask for. The bridge is the default.
 //!
-//! * `check`: whether a server works.
+//! * `check`: whether a server works. `entry`: from a client's configuration to what is checked.
 //! * `client`: asking a server something; `arguments`: of a tool, from words; `text`: for people.
-//! * `login`, `logout`, `status`: signing in and out.
+//! * `repl`: asking one thing after the other.
+//! * `config`: the file with servers by name. `typed`: such a name in place of a URL.
+//! * `doctor`: whether this machine has what is needed.
+//! * `login`, `logout`, `status`: signing in and out. `import`: the sign-ins of other bridges.
+//!   `secret`: secrets by name.
+//! * `install`: the configurations of clients.
+//! * `generate`: completions for shells, manual pages.
+//! * `trace`: reading traces.
 //! * `tryout`: the demo's round trip.
 //! * `remote`: what commands share that speak with one server; `peer`: a small MCP client.
 //! * `outcome`: exit codes, and what is said when something failed.
@@ -10,21 +17,31 @@
 mod arguments;
 mod check;
 mod client;
+mod config;
+mod doctor;
+mod entry;
+mod generate;
+mod import;
+mod install;
 mod login;
 mod logout;
 pub mod outcome;
 pub mod peer;
 mod remote;
+mod repl;
+mod secret;
 mod status;
 mod text;
+mod trace;
 #[cfg(feature = "demo")]
 mod tryout;
+pub mod typed;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use self::remote::{Remote, start_log};
+use self::remote::{Remote, start_log, start_trace};
 use crate::bridge;
 use crate::bridge::access::Access;
 use crate::bridge::verdict::Verdict;
@@ -35,6 +52,8 @@ use crate::http::SetupError;
 use crate::limits::{FLUSH_TIMEOUT, KEYRING_TIMEOUT};
 use crate::logging::Log;
 use crate::platform;
+use crate::secret::shown;
+use crate::stdio::Streams;
 use crate::store::{Choice, Store, StoreError};
 
 /// Why a command could not do its work.
@@ -54,19 +73,55 @@ pub enum CommandError {
         /// Why.
         source: io::Error,
     },
+    /// The trace.
+    #[error("--trace: cannot write {}: {source}", path.display())]
+    Trace {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A manual page.
+    #[error("--dir: cannot write {}: {source}", path.display())]
+    Page {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The operating system.
     #[error("the operating system refused: {0}")]
     System(#[from] io::Error),
     /// The credential store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A secret by name.
+    #[error(transparent)]
+    Secret(#[from] secret::SecretError),
     /// There is nowhere to keep anything.
     #[error("there is no folder for credentials; set HOME or MCP_TETHER_HOME")]
     NoHome,
+    /// A client's configuration.
+    #[error(transparent)]
+    Entries(#[from] check::entries::EntriesError),
+    /// A client's configuration that is to be changed.
+    #[error(transparent)]
+    Install(#[from] install::InstallError),
+    /// Our own file.
+    #[error(transparent)]
+    ConfigFile(#[from] config::ConfigFileError),
+    /// A trace that is read.
+    #[error(transparent)]
+    ReadTrace(#[from] trace::TraceError),
     /// The demo server.
     #[cfg(feature = "demo")]
     #[error(transparent)]
     Demo(#[from] crate::demo::DemoError),
+}
+
+/// The first thing to be done, before a secret is read.
+pub fn protect() {
+    platform::memory::protect();
 }
 
 /// Does what was typed, from the runtime to the end of the log. What goes wrong is said on stderr.
@@ -74,8 +129,10 @@ pub enum CommandError {
 /// Everything asynchronous is behind this, in this crate: a crate that only polls a future gets a
 /// copy of all the code in it.
 #[inline(never)]
-pub fn enter(cli: Cli) -> ExitCode {
+pub fn enter(typed: typed::Typed) -> ExitCode {
+    let typed::Typed { cli, origin } = typed;
     let mut log = None;
+    let json = cli.json();
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -86,10 +143,14 @@ pub fn enter(cli: Cli) -> ExitCode {
             runtime.shutdown_background();
             outcome
         });
-    let code = outcome.unwrap_or_else(|error| {
-        // There is nobody to tell that this cannot be printed.
-        let _ = writeln!(io::stderr(), "mcp-tether: {error}");
-        ExitCode::Usage
+    let code = outcome.unwrap_or_else(|error| match error {
+        CommandError::System(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::OutputClosed
+        }
+        CommandError::System(_) | CommandError::Store(_) => {
+            outcome::refuse("system", &error.to_string(), json)
+        }
+        error => outcome::refuse("usage", &origin.explain(&error.to_string()), json),
     });
     if let Some(log) = log {
         log.end(FLUSH_TIMEOUT);
@@ -106,11 +167,22 @@ async fn run(cli: Cli, log: &mut Option<Log>) -> Result<ExitCode, CommandError> 
     match cli.command {
         #[cfg(feature = "demo")]
         Some(Command::Demo(args)) => demo(args).await,
+        Some(Command::Install(args)) => install::run(&args, &env),
+        Some(Command::Uninstall(args)) => install::take_out(&args, &env),
+        Some(Command::Migrate(args)) => install::migrate::run(&args, &env),
+        Some(Command::Clients(args)) => install::listing::run(&args, &env),
         Some(Command::Check(args)) => check::run(&args, &env, log).await,
+        Some(Command::Doctor(args)) => doctor::run(&args, &env).await,
         Some(Command::Login(args)) => login::run(&args, &env, log).await,
         Some(Command::Logout(args)) => logout::run(&args, &env, log).await,
         Some(Command::Auth(AuthCommand::Status(args))) => status::run(&args, &env).await,
-        Some(Command::Client(command)) => client::run(&command, &env, log).await,
+        Some(Command::Auth(AuthCommand::Import(args))) => import::run(&args, &env, log).await,
+        Some(Command::Secret(command)) => secret::run(&command, &env).await,
+        Some(Command::Config(command)) => config::run(&command, &env),
+        Some(Command::Trace(command)) => trace::run(&command, &env).await,
+        Some(Command::Client(command)) => client::run(*command, &env, log).await,
+        Some(Command::Completions(args)) => generate::completions(&args),
+        Some(Command::Man(args)) => generate::man(&args),
         None => relay(&cli.bridge, &env, log).await,
     }
 }
@@ -120,15 +192,18 @@ async fn relay(
     env: Env<'_>,
     log: &mut Option<Log>,
 ) -> Result<ExitCode, CommandError> {
-    start_log(&args.log, log)?;
-    let Config { target, bridge } = Config::resolve(args, env)?;
+    start_log(&args.log, args.quiet, log)?;
+    let Config { mut target, bridge, shape } = Config::resolve(args, env)?;
+    let trace = start_trace(&args.log, log, "bridge", &shown(&target.url))?;
+    target.record(trace.as_ref());
+    let tap = target.tap.clone();
     let redactor = target.redactor.clone();
     let remote = Remote::new(target, bridge.max_message, KEYRING_TIMEOUT)?;
     let server = remote.authorizer.name().0.to_owned();
     let verdict = Verdict::new(bridge.protocol, remote.cache.clone(), server);
-    let access = Access::new(remote.authorizer, remote.cache);
-    let (input, output) = (io::stdin(), platform::stdout()?);
-    Ok(bridge::run(remote.endpoint, access, verdict, bridge, redactor, input, output).await?)
+    let access = Access::new(remote.authorizer, remote.supplier, remote.cache);
+    let streams = Streams { input: io::stdin(), output: platform::stdout()?, tap };
+    Ok(bridge::run(remote.endpoint, access, verdict, bridge, shape, redactor, streams).await?)
 }
 
 /// One line for the person or script that gave the command. Only commands do so, never the bridge.

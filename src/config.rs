@@ -1,13 +1,25 @@
 //! From what was typed to what is meant: every value checked before anything is sent.
 //!
+//! * `aws`: requests signed with AWS credentials.
+//! * [`enterprise`]: the file of an administrator.
+//! * [`mod@file`]: servers by name, in a file of ours.
+//! * `grant`: signing in without a person at the authorization server.
 //! * [`headers`]: `--header`, with environment variables.
+//! * `registration`: a client, registered or to be registered, as JSON.
 //! * [`sign_in`]: everything about signing in.
+//! * `sources`: headers whose value is elsewhere.
 //! * [`values`]: sizes and durations.
 //!
 //! The only place that gives environment variables a meaning; `command` passes the way to read them.
 
+mod aws;
+pub mod enterprise;
+pub mod file;
+mod grant;
 pub mod headers;
+mod registration;
 pub mod sign_in;
+mod sources;
 pub mod values;
 
 use std::path::PathBuf;
@@ -20,16 +32,24 @@ use http::{HeaderMap, HeaderValue};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use crate::auth::settings::Mode;
 use crate::bridge::verdict::Protocol;
 use crate::bridge::{Settings, TransportChoice};
 use crate::cli::connection::Transport;
+use crate::cli::shape::ShapeArgs;
 use crate::cli::{BridgeArgs, ConnectionArgs, ProtocolArg, SignInArgs};
 use crate::era::Era;
 use crate::http::client::{self, is_loopback};
+use crate::http::observe::Observer;
 use crate::limits::{self, MAX_LOGGED_TEXT};
 use crate::secret::{Redactor, Secret, shown};
+use crate::shape::{Glob, Rules, Shape};
+use crate::stdio::tap::{OptionalTap, Tap};
+use crate::supply::Sources;
+use crate::trace::Trace;
 
 pub use crate::store::Places;
+pub use sources::file_headers;
 
 /// The way to read an environment variable.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -41,14 +61,35 @@ pub struct Target {
     pub url: Url,
     /// Headers of every request.
     pub headers: HeaderMap,
+    /// Headers whose value has to be obtained first.
+    pub supply: Sources,
     /// How to connect.
     pub connection: client::Settings,
     /// What to speak.
     pub transport: TransportChoice,
     /// How to sign in.
     pub sign_in: sign_in::SignIn,
+    /// How requests are signed for AWS, in the place of that.
+    pub aws: Option<crate::aws::Settings>,
     /// Knows every secret that was configured.
     pub redactor: Arc<Redactor>,
+    /// Sees every message to it and from it.
+    pub tap: OptionalTap,
+}
+
+impl Target {
+    /// Has everything recorded in `trace`, if there is one.
+    pub fn record(&mut self, trace: Option<&Trace>) {
+        if let Some(trace) = trace {
+            self.observe(trace.watch(self.redactor.clone()));
+        }
+    }
+
+    /// Lets somebody see every message and every exchange.
+    pub fn observe(&mut self, somebody: impl Tap + Observer + Clone + 'static) {
+        self.tap = Some(Arc::new(somebody.clone()));
+        self.connection.observer = Some(Arc::new(somebody));
+    }
 }
 
 /// A bridge, ready to be started.
@@ -58,6 +99,8 @@ pub struct Config {
     pub target: Target,
     /// How to relay.
     pub bridge: Settings,
+    /// What the client gets to see of the server.
+    pub shape: Option<Shape>,
 }
 
 /// What is wrong with the configuration. The text names the flag or variable and never a secret.
@@ -69,12 +112,26 @@ pub enum ConfigError {
     /// A header.
     #[error("--header {0}")]
     Header(#[from] headers::HeaderError),
+    /// A file with headers.
+    #[error("--header-file: {0}")]
+    HeaderFile(String),
+    /// The command that prints headers.
+    #[error("--header-command: {0}")]
+    HeaderCommand(String),
     /// Something about signing in.
     #[error("{flag}: {reason}")]
     SignIn {
         /// Which.
         flag: &'static str,
         /// Why.
+        reason: String,
+    },
+    /// The file of an administrator.
+    #[error("{at}: {reason}")]
+    Enterprise {
+        /// The file, with the line where one is wrong.
+        at: String,
+        /// What is wrong.
         reason: String,
     },
     /// A size or duration.
@@ -103,7 +160,9 @@ impl Config {
                 resume_timeout: duration("--resume-timeout", &args.resume_timeout)?,
                 initialize_deadline: duration("--initialize-deadline", &args.initialize_deadline)?,
                 protocol: protocol(&args.connection, target.transport),
+                keep_alive: keep_alive(args.keep_alive.as_deref())?,
             },
+            shape: Shape::new(rules(&args.shape)),
             target,
         })
     }
@@ -127,8 +186,31 @@ impl Config {
             // Behind the end of every sign-in.
             initialize_deadline: target.sign_in.settings.auth_timeout + limits::INITIALIZE_TIMEOUT,
             protocol: protocol(connection, target.transport),
+            keep_alive: None,
         };
-        Ok(Config { target, bridge })
+        Ok(Config { target, bridge, shape: None })
+    }
+}
+
+/// Whether the server is pinged, and how often.
+fn keep_alive(typed: Option<&str>) -> Result<Option<Duration>, ConfigError> {
+    let Some(typed) = typed else { return Ok(None) };
+    let interval = duration("--keep-alive", typed)?;
+    if interval < limits::PING_INTERVAL_MIN {
+        let reason = values::ValueError::TooSmall("1s");
+        return Err(ConfigError::Value { flag: "--keep-alive", reason });
+    }
+    Ok(Some(interval))
+}
+
+fn rules(args: &ShapeArgs) -> Rules {
+    let globs = |texts: &[String]| texts.iter().map(|text| Glob::new(text)).collect();
+    Rules {
+        allow: globs(&args.allow_tool),
+        deny: globs(&args.deny_tool),
+        read_only: args.read_only,
+        server_name: args.rename_server.clone(),
+        merge_pages: args.merge_pages,
     }
 }
 
@@ -154,26 +236,47 @@ impl Target {
     ) -> Result<Target, ConfigError> {
         let typed = args.url.as_deref().unwrap_or_default();
         let mut secrets = Vec::new();
-        let mut headers = headers::parse(&args.header, env, &mut secrets)?;
+        let (mut headers, supply) = sources::all_headers(args, env, &mut secrets)?;
         let mut url = parse_url(typed, args.allow_http)?;
-        if let Some(basic) = take_user_info(&mut url, &mut secrets) {
+        let elsewhere = supply.single.iter().any(|source| source.header == AUTHORIZATION);
+        if let Some(basic) = take_user_info(&mut url, &mut secrets)
+            && !elsewhere
+        {
             headers.entry(AUTHORIZATION).or_insert(basic);
         }
         secrets.extend(url.query_pairs().map(|(_, value)| Secret::new(value.into_owned())));
-        let configured = headers.contains_key(AUTHORIZATION);
-        let sign_in =
-            sign_in::resolve(sign_in, &url, args.allow_http, configured, env, &mut secrets)?;
+        // What a command prints is an Authorization header more often than not.
+        let configured =
+            headers.contains_key(AUTHORIZATION) || supply.command.is_some() || elsewhere;
+        let authorized = headers.contains_key(AUTHORIZATION) || elsewhere;
+        let aws = aws::resolve(sign_in, &url, authorized, env, &mut secrets)?;
+        let around = sign_in::Around {
+            server: &url,
+            called: args.called.as_deref(),
+            allow_http: args.allow_http,
+            configured,
+            certificate: args.client_cert.is_some(),
+            env,
+        };
+        let mut sign_in = sign_in::resolve(sign_in, &around, &mut secrets)?;
+        if aws.is_some() {
+            sign_in.settings.mode = Mode::Off;
+        }
         Ok(Target {
             connection: connection(args, env)?,
             transport: match args.transport {
                 Transport::Auto => TransportChoice::Auto,
                 Transport::Http => TransportChoice::Http,
                 Transport::Sse => TransportChoice::Sse,
+                Transport::SseFirst => TransportChoice::SseFirst,
             },
             url,
             headers,
+            supply,
             sign_in,
+            aws,
             redactor: Arc::new(Redactor::new(secrets)),
+            tap: None,
         })
     }
 }
@@ -200,9 +303,14 @@ pub fn connection(args: &ConnectionArgs, env: Env<'_>) -> Result<client::Setting
             let key = args.client_key.clone().unwrap_or_else(|| cert.clone());
             (cert, key)
         }),
+        withholds_cert: false,
         ipv4: args.ipv4,
         cookies: !args.no_cookies,
         public_only: false,
+        observer: None,
+        signs_in: false,
+        #[cfg(feature = "simulation")]
+        network: None,
     })
 }
 
@@ -214,6 +322,19 @@ pub fn server_url(typed: &str, allow_http: bool) -> Result<Url, ConfigError> {
     let mut url = parse_url(typed, allow_http)?;
     take_user_info(&mut url, &mut Vec::new());
     Ok(url)
+}
+
+/// The size of a trace that was typed, in bytes.
+///
+/// # Errors
+/// If it is none, or too small.
+pub fn trace_size(text: &str) -> Result<u64, ConfigError> {
+    let wrong = |reason| ConfigError::Value { flag: "--trace-max-size", reason };
+    let size = values::size(text).map_err(wrong)?;
+    if size < limits::TRACE_MIN_SIZE {
+        return Err(wrong(values::ValueError::TooSmall("4MiB")));
+    }
+    Ok(size as u64)
 }
 
 /// A duration that was typed behind `flag`.
@@ -317,6 +438,18 @@ mod tests {
         let text = config.redactor.clean("p@ssword-1 bWU6cEBzc3dvcmQtMQ== query-secret", 100);
         assert_eq!(text, "[redacted] [redacted] [redacted]");
         assert!(!format!("{:?}", config.headers).contains("bWU6"));
+    }
+
+    #[test]
+    fn what_needs_nobody_asks_nobody() {
+        let grant = ["https://h.example/", "--grant=client-credentials", "--client-id=me"];
+        let secret = "--client-secret=env:TOKEN";
+        for flags in [&[secret][..], &[secret, "--dpop=always"]] {
+            assert!(resolve(&[&grant[..], flags].concat()).is_ok(), "{flags:?}");
+        }
+        let flags = [secret, "--device-code"];
+        let error = resolve(&[&grant[..], &flags].concat()).unwrap_err().to_string();
+        assert!(error.starts_with("--device-code"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //!
 //! * [`revisions`]: what is known about each revision, as data.
 //! * [`detect`]: what the answer to `server/discover` says about a server.
+//! * [`lists`]: the lists that a server may announce changes of, as data.
 //! * [`headers`]: the HTTP headers that mirror a modern request.
 //! * [`legacy_client`]: a legacy client in front of a modern server.
 //! * [`modern_client`]: a modern client in front of a legacy server.
@@ -17,6 +18,7 @@
 pub mod detect;
 pub mod headers;
 pub mod legacy_client;
+pub mod lists;
 pub mod modern_client;
 pub mod revisions;
 

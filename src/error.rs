@@ -141,6 +141,8 @@ pub struct Failure {
     pub unsent: bool,
     /// Where a person can sign in.
     pub sign_in_url: Option<String>,
+    /// The code that they enter there, if they need one.
+    pub sign_in_code: Option<String>,
 }
 
 impl std::error::Error for Failure {}
@@ -163,6 +165,7 @@ impl Failure {
             retry_after: None,
             unsent: false,
             sign_in_url: None,
+            sign_in_code: None,
         }
     }
 
@@ -198,6 +201,7 @@ impl Failure {
         failure.url = text("url");
         failure.retry_after = number("retryAfter").map(Duration::from_secs);
         failure.sign_in_url = text("signInUrl");
+        failure.sign_in_code = text("signInCode");
         Some(failure)
     }
 
@@ -212,6 +216,9 @@ impl Failure {
         }
         if let Some(wait) = self.retry_after {
             data["retryAfter"] = json!(wait.as_secs());
+        }
+        if let Some(code) = &self.sign_in_code {
+            data["signInCode"] = json!(code);
         }
         let mut message = truncate(&self.message, MAX_ERROR_MESSAGE);
         if let Some(url) = &self.sign_in_url {

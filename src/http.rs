@@ -5,7 +5,10 @@
 //! * [`redirect`]: which redirects are followed.
 //! * [`cookies`]: the server's cookies, bounded.
 //! * [`body`]: a request body that tells when it has been handed to a connection.
+//! * [`observe`]: letting somebody see every exchange.
+//! * [`sign`]: header fields that are made for each sending.
 //! * [`explain`]: errors of the layers below in words.
+//! * `simulated`: a network in memory, in its place (feature `simulation`).
 //! * [`probe`]: looking at the way to a server step by step, with [`certificate`] (pure).
 
 pub mod addresses;
@@ -14,9 +17,14 @@ pub mod certificate;
 pub mod client;
 pub mod cookies;
 pub mod explain;
+pub mod observe;
 pub mod probe;
 pub mod redirect;
+pub mod sign;
+#[cfg(feature = "simulation")]
+pub mod simulated;
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -25,7 +33,17 @@ use url::Url;
 
 pub use body::OnSent;
 pub use client::{Settings, SetupError};
+pub use sign::{Sign, Signer};
 
+// What carries requests, and what is said where it brings no response.
+#[cfg(feature = "simulation")]
+use self::simulated::{self as unanswered, Carrier, carrier};
+#[cfg(not(feature = "simulation"))]
+use self::{client::build as carrier, explain as unanswered};
+#[cfg(not(feature = "simulation"))]
+use reqwest::Client as Carrier;
+
+use self::observe::{Observer, Seen, Watched};
 use crate::error::{Failure, FailureKind};
 use crate::limits::{MAX_LOGGED_TEXT, MAX_REDIRECTS};
 use crate::secret::{Redactor, shown};
@@ -33,8 +51,13 @@ use crate::secret::{Redactor, shown};
 /// An HTTP client for one server.
 #[derive(Debug)]
 pub struct Http {
-    client: reqwest::Client,
+    client: Carrier,
     redactor: Arc<Redactor>,
+    observer: Option<Arc<dyn Observer>>,
+    signs_in: bool,
+    certificate: explain::Certificate,
+    /// The server has answered something.
+    known: AtomicBool,
     /// Where the server said, by a permanent redirect, that a URL has moved to.
     moved: Mutex<Option<(Url, Url)>>,
 }
@@ -52,6 +75,8 @@ pub struct Request<'a> {
     pub body: Option<Bytes>,
     /// Called once the body has been handed to a connection.
     pub on_sent: Option<OnSent>,
+    /// Adds the header fields that depend on where and when the request is sent.
+    pub sign: Option<&'a dyn Sign>,
 }
 
 /// A response whose body has not been read.
@@ -60,6 +85,7 @@ pub struct Response {
     inner: reqwest::Response,
     redactor: Arc<Redactor>,
     shown: String,
+    watched: Option<Watched>,
 }
 
 impl Http {
@@ -72,33 +98,87 @@ impl Http {
         target: &Url,
         redactor: Arc<Redactor>,
     ) -> Result<Http, SetupError> {
-        Ok(Http { client: client::build(settings, target)?, redactor, moved: Mutex::default() })
+        Ok(Http {
+            client: carrier(settings, target)?,
+            redactor,
+            observer: settings.observer.clone(),
+            signs_in: settings.signs_in,
+            certificate: match (&settings.client_cert, settings.withholds_cert) {
+                (Some(_), _) => explain::Certificate::Shown,
+                (None, true) => explain::Certificate::Withheld,
+                (None, false) => explain::Certificate::None,
+            },
+            known: AtomicBool::new(false),
+            moved: Mutex::default(),
+        })
     }
 
     /// Sends a request and returns when the response header section has arrived. Redirects are
-    /// followed within the origin; every other status is the caller's.
+    /// followed within the origin, and once it is sent again if [`Request::sign`] wants that; every
+    /// other status is the caller's.
     ///
     /// # Errors
     /// Everything that keeps a response from coming, as a [`Failure`] with its cause.
     pub async fn send(&self, request: Request<'_>) -> Result<Response, Failure> {
-        let Request { method, url, headers, body, on_sent } = request;
+        let Request { method, url, headers, body, on_sent, sign } = request;
         let mut url = self.current(url);
-        for _ in 0..=MAX_REDIRECTS {
+        let (mut redirects, mut may_repeat) = (0, true);
+        while redirects <= MAX_REDIRECTS {
             let mut message = reqwest::Request::new(method.clone(), url.clone());
             *message.headers_mut() = headers.clone();
-            let handed_over = body::HandedOver::new(on_sent.clone());
+            if let Some(sign) = sign {
+                // For the URL that it really goes to, which a redirect may have changed.
+                let body = body.as_deref().unwrap_or_default();
+                sign.sign(&method, &url, message.headers_mut(), body)
+                    .map_err(|failure| failure.at(&shown(&url)))?;
+            }
+            let mut watched = self.observer.as_ref().map(Watched::new);
+            let mut on_sent = on_sent.clone();
+            if let Some(watched) = &mut watched {
+                watched.see(Seen::Request {
+                    signs_in: self.signs_in,
+                    method: &method,
+                    url: &url,
+                    headers: message.headers(),
+                    body: body.as_ref(),
+                    redactor: &self.redactor,
+                });
+                on_sent = Some(watched.on_sent(on_sent));
+            }
+            let handed_over = body::HandedOver::new(on_sent);
             if let Some(bytes) = &body {
                 *message.body_mut() = Some(body::once(bytes.clone(), handed_over.clone()));
             }
             let response = match self.client.execute(message).await {
                 Ok(response) => response,
                 Err(error) => {
-                    let mut failure = explain::connection(&error, &url, &self.redactor);
-                    failure.unsent = !handed_over.happened() || explain::not_processed(&error);
+                    let (certificate, known) = (self.certificate, self.known.load(Relaxed));
+                    let mut failure =
+                        unanswered::connection(&error, &url, &self.redactor, certificate, known);
+                    failure.unsent = !handed_over.happened() || unanswered::not_processed(&error);
+                    if let Some(watched) = &mut watched {
+                        watched.see(Seen::Failed(&failure));
+                    }
                     return Err(failure);
                 }
             };
+            self.known.store(true, Relaxed);
             let status = response.status();
+            for cookie in response.headers().get_all(header::SET_COOKIE) {
+                self.redactor.learn_foreign(cookies::value(cookie));
+            }
+            if let Some(watched) = &mut watched {
+                let (version, headers) = (response.version(), response.headers());
+                watched.see(Seen::Response { status, version, headers });
+                watched.promise(response.content_length());
+            }
+            if let Some(sign) = sign
+                && sign.heard(&url, status, response.headers())
+                && std::mem::take(&mut may_repeat)
+                && sign.renew().await
+            {
+                continue;
+            }
             let location = response.headers().get(header::LOCATION);
             match redirect::decide(&method, status, &url, location) {
                 redirect::Decision::None => {
@@ -106,6 +186,7 @@ impl Http {
                         inner: response,
                         redactor: self.redactor.clone(),
                         shown: shown(&url),
+                        watched,
                     });
                 }
                 redirect::Decision::Follow(target) => {
@@ -114,6 +195,7 @@ impl Http {
                             Some((url.clone(), target.clone()));
                     }
                     url = target;
+                    redirects += 1;
                 }
                 redirect::Decision::Refuse(reason) => {
                     let reason = self.redactor.clean(&reason, MAX_LOGGED_TEXT);
@@ -171,9 +253,18 @@ impl Response {
     /// # Errors
     /// If the connection breaks or the body is not what its headers promise.
     pub async fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
-        self.inner
+        let piece = self
+            .inner
             .chunk()
             .await
-            .map_err(|error| explain::body(&error, &self.redactor).at(&self.shown))
+            .map_err(|error| explain::body(&error, &self.redactor).at(&self.shown));
+        if let Some(watched) = &mut self.watched {
+            match &piece {
+                Ok(Some(piece)) => watched.see_piece(piece),
+                Ok(None) => watched.see(Seen::End),
+                Err(failure) => watched.see(Seen::Broken(failure)),
+            }
+        }
+        piece
     }
 }

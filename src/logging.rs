@@ -1,14 +1,15 @@
 //! The log: stderr, and a file if asked for. Never stdout.
 //!
 //! Each is written by a thread of its own from a bounded queue: a client that does not read our
-//! stderr must not stop the bridge. What does not fit is counted and dropped.
+//! stderr must not stop the bridge. What does not fit is counted and dropped. `file`: the file, which has a limit.
+
+mod file;
 
 use std::fmt;
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
 use tracing::field::{Field, Visit};
@@ -16,12 +17,32 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use crate::limits::LOG_QUEUE_LINES;
+use crate::limits::{LOG_MAX_SIZE, LOG_QUEUE_LINES};
 
 /// Ends the log: what is queued is written, within a limit.
-#[derive(Debug)]
 pub struct Log {
     sinks: Vec<mpsc::SyncSender<Line>>,
+    listener: Arc<OnceLock<Box<dyn Listener>>>,
+}
+
+/// Writes down elsewhere what is logged: incidents and decisions, whatever stderr gets.
+pub trait Listener: Send + Sync {
+    /// `module` says `text`, which holds no secret. Must not block.
+    fn heard(&self, level: Level, module: &str, text: &str);
+
+    /// Writes out what it has, at most for `limit`.
+    fn end(&self, limit: Duration);
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Verbosity {
+    /// 0 shows incidents, 1 decisions, 2 every message.
+    pub shown: u8,
+    /// Only errors are shown.
+    pub quiet: bool,
+    /// Whether there will be a [`Listener`].
+    pub heard: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -30,11 +51,11 @@ enum Line {
     End(mpsc::Sender<()>),
 }
 
-/// Starts the log. `verbosity` 0 shows incidents, 1 decisions, 2 every message.
+/// Starts the log.
 ///
 /// # Errors
 /// If the file cannot be opened or the system gives no thread.
-pub fn start(verbosity: u8, file: Option<&Path>) -> io::Result<Log> {
+pub fn start(verbosity: Verbosity, file: Option<&Path>) -> io::Result<Log> {
     start_with(verbosity, file, None)
 }
 
@@ -43,13 +64,20 @@ pub fn start(verbosity: u8, file: Option<&Path>) -> io::Result<Log> {
 ///
 /// # Errors
 /// As [`start`].
-pub fn start_quietly(verbosity: u8, file: Option<&Path>, told: &'static str) -> io::Result<Log> {
-    start_with(verbosity, file, (verbosity == 0).then_some(told))
+pub fn start_quietly(
+    verbosity: Verbosity,
+    file: Option<&Path>,
+    told: &'static str,
+) -> io::Result<Log> {
+    start_with(verbosity, file, (verbosity.shown == 0).then_some(told))
 }
 
-fn start_with(verbosity: u8, file: Option<&Path>, only: Option<&'static str>) -> io::Result<Log> {
-    let file =
-        file.map(|path| OpenOptions::new().append(true).create(true).open(path)).transpose()?;
+fn start_with(
+    verbosity: Verbosity,
+    file: Option<&Path>,
+    only: Option<&'static str>,
+) -> io::Result<Log> {
+    let file = file.map(|path| file::File::open(path, LOG_MAX_SIZE)).transpose()?;
     let dropped = Arc::new(AtomicU64::new(0));
     let mut sinks = Vec::new();
     // Each has a thread and a queue of its own: a file is still written when nobody reads stderr.
@@ -66,23 +94,31 @@ fn start_with(verbosity: u8, file: Option<&Path>, only: Option<&'static str>) ->
     if let Some(mut file) = file {
         sinks.push(sink("log file", move |text| {
             let stamp = httpdate::fmt_http_date(SystemTime::now());
-            let _ = file.write_all(format!("{stamp} {text}\n").as_bytes());
+            let _ = file.put(&format!("{stamp} {text}\n"));
         })?);
     }
-    let level = match verbosity {
+    let shown = match verbosity.shown {
+        _ if verbosity.quiet => LevelFilter::ERROR,
         0 => LevelFilter::INFO,
         1 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let layer = Relay { sinks: sinks.clone(), dropped, verbose: verbosity > 0, only };
+    let level = if verbosity.heard { shown.max(LevelFilter::DEBUG) } else { shown };
+    let listener = Arc::new(OnceLock::new());
+    let layer = Relay { sinks: sinks.clone(), dropped, shown, only, listener: listener.clone() };
     // It fails only if a log was started before, whose lines then go there.
     let _ = tracing::subscriber::set_global_default(
         tracing_subscriber::registry().with(layer.with_filter(level)),
     );
-    Ok(Log { sinks })
+    Ok(Log { sinks, listener })
 }
 
 impl Log {
+    /// From here on `listener` hears what is logged. Only the first one ever does.
+    pub fn attach(&self, listener: Box<dyn Listener>) {
+        let _ = self.listener.set(listener);
+    }
+
     /// Waits until everything so far is written, at most `limit`.
     pub fn end(&self, limit: Duration) {
         let deadline = Instant::now() + limit;
@@ -92,6 +128,9 @@ impl Log {
             if sink.try_send(Line::End(done.clone())).is_err() {
                 waiting -= 1;
             }
+        }
+        if let Some(listener) = self.listener.get() {
+            listener.end(limit);
         }
         for _ in 0..waiting {
             // A stderr that nobody reads ends by the limit.
@@ -125,9 +164,11 @@ fn sink(
 struct Relay {
     sinks: Vec<mpsc::SyncSender<Line>>,
     dropped: Arc<AtomicU64>,
-    verbose: bool,
+    /// What goes to the sinks.
+    shown: LevelFilter,
     /// The only module that speaks to stderr, if not all do.
     only: Option<&'static str>,
+    listener: Arc<OnceLock<Box<dyn Listener>>>,
 }
 
 impl<S: Subscriber> Layer<S> for Relay {
@@ -136,13 +177,24 @@ impl<S: Subscriber> Layer<S> for Relay {
         if !target.starts_with("mcp_tether") {
             return;
         }
-        let mut text = String::from("mcp-tether: ");
-        if self.verbose && *event.metadata().level() > Level::INFO {
-            let module = target.strip_prefix("mcp_tether::").unwrap_or(target);
-            text = format!("mcp-tether: [{module}] ");
-        }
+        let module = target.strip_prefix("mcp_tether::").unwrap_or(target);
+        let level = *event.metadata().level();
+        let mut text = String::new();
         event.record(&mut Message(&mut text));
         let text = crate::secret::neutralise(&text);
+        if let Some(listener) = self.listener.get()
+            && level <= Level::DEBUG
+        {
+            listener.heard(level, module, &text);
+        }
+        if level > self.shown {
+            return;
+        }
+        let text = if self.shown > LevelFilter::INFO && level > Level::INFO {
+            format!("mcp-tether: [{module}] {text}")
+        } else {
+            format!("mcp-tether: {text}")
+        };
         let untold = self.only.is_some_and(|module| !target.starts_with(module));
         for (at, sink) in self.sinks.iter().enumerate().skip(usize::from(untold)) {
             let full = sink.try_send(Line::Text(text.clone())).is_err();

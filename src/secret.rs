@@ -3,24 +3,34 @@
 //! A [`Secret`] cannot be printed by accident. A [`Redactor`] knows every secret of this process
 //! and takes them out of foreign text before it reaches a log line or an error of ours. Relayed
 //! messages never pass through here.
+//!
+//! `file`: a secret in a file. `wiped`: bytes that are overwritten after use.
 
+pub mod file;
+pub mod wiped;
+
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use url::Url;
+use zeroize::Zeroize as _;
+
+use crate::limits::MAX_LOGGED_TEXT;
 
 /// What stands in the place of a secret.
 pub const REDACTED: &str = "[redacted]";
 
 /// Secrets shorter than this are not searched for in foreign text: replacing `1` everywhere would
 /// hide the text and tell the secret.
-const SHORTEST_SEARCHED: usize = 6;
+pub const SHORTEST_SEARCHED: usize = 6;
 
-/// Secrets remembered for redaction. Session ids are secrets too and change with every session, so
-/// that the oldest give way; the first ones, from the command line, are kept for good.
+/// Secrets remembered for redaction, of each kind: tokens, values of headers that are obtained on the way,
+/// and what the server makes up (session ids, cookies), so that a server cannot make us forget a token. The oldest give way; those from the command
+/// line are kept for good.
 const MAX_KNOWN: usize = 64;
 
-/// A value that prints as `[redacted]`.
+/// A value that prints as `[redacted]`, and whose memory is overwritten when it is let go of.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -33,6 +43,12 @@ impl Secret {
     /// The value, for the one place that sends it.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 
@@ -55,6 +71,14 @@ impl fmt::Debug for Secret {
     }
 }
 
+impl Secret {
+    /// The value, and what stands behind a scheme in it: of `Bearer abc` also `abc`.
+    fn parts(self) -> impl Iterator<Item = Secret> {
+        let rest = self.0.split_once(' ').map(|(_, rest)| Secret(rest.trim().to_owned()));
+        rest.into_iter().chain([self])
+    }
+}
+
 /// Takes known secrets out of text.
 #[derive(Default)]
 pub struct Redactor {
@@ -64,7 +88,45 @@ pub struct Redactor {
 #[derive(Default)]
 struct Known {
     kept: Vec<Secret>,
-    recent: std::collections::VecDeque<Secret>,
+    recent: VecDeque<Secret>,
+    /// Values of headers.
+    headers: VecDeque<Secret>,
+    /// Made up by the server.
+    foreign: VecDeque<Secret>,
+    /// How JWTs begin that are others for every request.
+    heads: VecDeque<Secret>,
+}
+
+impl Known {
+    fn all(&self) -> impl Iterator<Item = &Secret> {
+        let made = self.recent.iter().chain(&self.headers).chain(&self.foreign);
+        self.kept.iter().chain(made).chain(&self.heads)
+    }
+
+    /// `text` without the JWTs that have one of these heads, each up to its end.
+    fn without_jwts(&self, mut text: String) -> String {
+        for head in self.heads.iter().map(Secret::expose) {
+            let mut from = 0;
+            while let Some(at) = text[from..].find(head).map(|at| from + at) {
+                let rest = &text[at + head.len()..];
+                let of_jwt = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+                let end = text.len() - rest.trim_start_matches(of_jwt).len();
+                text.replace_range(at..end, REDACTED);
+                from = at + REDACTED.len();
+            }
+        }
+        text
+    }
+}
+
+fn remember(list: &mut VecDeque<Secret>, secret: Secret) {
+    if secret.expose().len() < SHORTEST_SEARCHED || list.contains(&secret) {
+        return;
+    }
+    if list.len() == MAX_KNOWN {
+        list.pop_front();
+    }
+    list.push_back(secret);
 }
 
 impl fmt::Debug for Redactor {
@@ -78,37 +140,45 @@ impl Redactor {
     ///
     /// Of `Bearer abc` both the whole and `abc` are remembered.
     pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Redactor {
-        let mut kept = Vec::new();
-        for secret in secrets {
-            if let Some((_, rest)) = secret.expose().split_once(' ') {
-                kept.push(Secret::new(rest.trim().to_owned()));
-            }
-            kept.push(secret);
-        }
+        let mut kept: Vec<Secret> = secrets.into_iter().flat_map(Secret::parts).collect();
         kept.retain(|s| s.expose().len() >= SHORTEST_SEARCHED);
         kept.sort_by_key(|s| std::cmp::Reverse(s.expose().len()));
-        Redactor { known: Mutex::new(Known { kept, recent: Default::default() }) }
+        Redactor { known: Mutex::new(Known { kept, ..Known::default() }) }
     }
 
-    /// Remembers one more secret, such as a session id.
+    /// Remembers one more secret, such as a token.
     pub fn learn(&self, secret: Secret) {
-        if secret.expose().len() < SHORTEST_SEARCHED {
-            return;
-        }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.recent.contains(&secret) {
-            return;
+        remember(&mut known.recent, secret);
+    }
+
+    /// Remembers the value of one more header, such as `Bearer abc`, whole and in part.
+    pub fn learn_header(&self, value: Secret) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts: Vec<Secret> = value.parts().collect();
+        parts.sort_by_key(|part| std::cmp::Reverse(part.expose().len()));
+        for part in parts {
+            remember(&mut known.headers, part);
         }
-        if known.recent.len() == MAX_KNOWN {
-            known.recent.pop_front();
-        }
-        known.recent.push_back(secret);
+    }
+
+    /// Remembers the head of JWTs (RFC 7515, section 7.1) that are others for every request, such as
+    /// proofs with one key. They are recognised by it, up to their end.
+    pub fn learn_jwt_head(&self, head: Secret) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        remember(&mut known.heads, head);
+    }
+
+    /// Remembers one more secret that the server has made up, such as a session id.
+    pub fn learn_foreign(&self, secret: Secret) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        remember(&mut known.foreign, secret);
     }
 
     /// Whether a known secret is in `text`.
     pub fn knows_part_of(&self, text: &str) -> bool {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.kept.iter().chain(&known.recent).any(|secret| text.contains(secret.expose()))
+        known.all().any(|secret| text.contains(secret.expose()))
     }
 
     /// `text` with every known secret replaced, control and direction-changing characters made
@@ -120,21 +190,14 @@ impl Redactor {
 
     /// The same for a text of any length whose lines and spaces matter: for a terminal, not for a log.
     pub fn clean_lines(&self, text: &str) -> String {
-        let mut out = String::with_capacity(text.len());
-        for c in self.without_secrets(text).replace("\r\n", "\n").chars() {
-            match c {
-                '\n' | '\t' => out.push(c),
-                c if c.is_control() || changes_direction(c) => out.extend(c.escape_unicode()),
-                c => out.push(c),
-            }
-        }
-        out
+        neutralise_lines(&self.without_secrets(text))
     }
 
-    fn without_secrets(&self, text: &str) -> String {
-        let mut text = text.to_owned();
+    /// `text` with every known secret replaced, and nothing else changed.
+    pub fn without_secrets(&self, text: &str) -> String {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        for secret in known.kept.iter().chain(&known.recent) {
+        let mut text = known.without_jwts(text.to_owned());
+        for secret in known.all() {
             if text.contains(secret.expose()) {
                 text = text.replace(secret.expose(), REDACTED);
             }
@@ -159,6 +222,25 @@ pub fn neutralise(text: &str) -> String {
         }
     }
     out
+}
+
+/// The same for a text of several lines whose spaces matter.
+pub fn neutralise_lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.replace("\r\n", "\n").chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() || changes_direction(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Text that somebody else wrote and that holds no secret, for a line of ours: visible, and no longer than
+/// [`MAX_LOGGED_TEXT`].
+pub fn harmless(text: &str) -> String {
+    truncate(&neutralise(text), MAX_LOGGED_TEXT)
 }
 
 /// Characters that reorder or break the text around them (Unicode TR9 and TR14).
@@ -220,6 +302,15 @@ mod tests {
     }
 
     #[test]
+    fn jwts_are_known_by_their_head() {
+        let redactor = Redactor::default();
+        redactor.learn_jwt_head(Secret::new("fakehead".into()));
+        let text = "a fakehead.c-l_a1.sig, \"fakehead.x.y\" fakehead";
+        assert_eq!(redactor.clean(text, 200), "a [redacted], \"[redacted]\" [redacted]");
+        assert!(redactor.knows_part_of("fakehead.z"));
+    }
+
+    #[test]
     fn foreign_text_is_harmless_and_short() {
         let redactor = Redactor::default();
         assert_eq!(redactor.clean("a\x1b[31m\r\n\u{202e}b", 200), "a\\u{1b}[31m \\u{202e}b");
@@ -240,6 +331,16 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn no_jwt_with_a_known_head_survives(
+            before: String, head in "[a-zA-Z0-9_-]{6,40}", rest in "[a-zA-Z0-9_.-]{0,80}", after: String
+        ) {
+            let redactor = Redactor::default();
+            redactor.learn_jwt_head(Secret::new(head.clone()));
+            let text = redactor.without_secrets(&format!("{before}{head}.{rest}{after}"));
+            assert!(REDACTED.contains(&head) || !text.replace(REDACTED, "\0").contains(&head), "{text}");
+        }
+
         #[test]
         fn no_known_secret_survives(before: String, secret in "[a-zA-Z0-9._~-]{6,40}", after: String) {
             let redactor = Redactor::new([Secret::new(secret.clone())]);

@@ -3,6 +3,7 @@
 //! * [`lines`]: bytes into lines, with a size limit (pure).
 //! * [`queue`]: a channel bounded by bytes.
 //! * [`reader`]: the thread that reads stdin.
+//! * [`tap`]: letting somebody see every message.
 //! * [`writer`]: the thread that writes stdout.
 //!
 //! Both streams block, so that each has a thread of its own; the rest of the bridge only sees the
@@ -11,4 +12,28 @@
 pub mod lines;
 pub mod queue;
 pub mod reader;
+pub mod tap;
 pub mod writer;
+
+use std::io::{Read, Write};
+
+/// The two streams of a process, and who sees what goes over them.
+pub struct Streams<R, W> {
+    /// What the client writes.
+    pub input: R,
+    /// What the client reads.
+    pub output: W,
+    /// Sees both.
+    pub tap: tap::OptionalTap,
+}
+
+impl<R: Read + Send + 'static, W: Write + Send + 'static> Streams<R, W> {
+    /// Starts a thread for each. Lines of input have at most `limit` bytes.
+    ///
+    /// # Errors
+    /// If the operating system gives no thread.
+    pub fn spawn(self, limit: usize) -> std::io::Result<(reader::Input, writer::Outbox)> {
+        let input = reader::spawn(self.input, limit, self.tap.clone())?;
+        Ok((input, writer::Outbox::spawn(self.output, self.tap)?))
+    }
+}

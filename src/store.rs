@@ -6,7 +6,9 @@
 //! * [`key`]: what records are called. `format`: JSON with a version.
 //! * [`index`]: which servers have a record, and `marker`: where each record is; without a secret,
 //!   so that a server without one never costs a call to the keyring.
+//! * `secrets`: what a person has put there under a name (`mcp-tether secret`).
 //! * [`tab`]: what other processes may know of a sign-in under way.
+//! * [`leftovers`]: files that nobody needs any more.
 //! * [`lock`]: one writer at a time on this machine. Writing takes the lock by value, so that an
 //!   unlocked write does not compile.
 //! * [`vault`]: keyring or file. `keyring` is the system's, `parts` splits records for it, `calls`
@@ -22,6 +24,7 @@ pub mod index;
 mod items;
 pub mod key;
 mod keyring;
+pub mod leftovers;
 pub mod lock;
 mod marker;
 #[cfg(test)]
@@ -29,6 +32,7 @@ mod memory;
 mod parts;
 pub mod places;
 pub mod record;
+mod secrets;
 pub mod tab;
 #[cfg(test)]
 mod tests;
@@ -41,15 +45,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::limits::LOCK_TIMEOUT;
-use crate::secret::Secret;
 
 pub use error::StoreError;
 pub use index::{Entry, Stamp};
+pub use items::KeyringError;
 pub use key::{ClientKey, RecordKey};
+pub use leftovers::Leftovers;
 pub use lock::{Lock, LoginLock};
 pub use marker::Kept;
 pub use places::Places;
-pub use record::{ClientAuth, ClientRecord, LoginRecord, TokenRecord};
+pub use record::{Binding, ClientAuth, ClientRecord, LoginRecord, TokenRecord};
+pub use secrets::SecretName;
 pub use tab::{StagedTab, Tab};
 pub use vault::{Choice, Vault};
 
@@ -290,13 +296,18 @@ impl Store {
         tab::remove(&self.0.places.state, &lock.server)
     }
 
-    /// A secret that a person has put into the keyring, for service `mcp-tether` and user `name`
-    /// (`--client-secret keyring:NAME`).
+    /// Whether the keyring does what is needed: an item of its own, which is called `name`, is written,
+    /// read and removed. Takes no longer than two calls may.
     ///
     /// # Errors
-    /// [`StoreError::NoKeyring`].
-    pub async fn secret(&self, name: &str) -> Result<Option<Secret>, StoreError> {
-        Ok(self.0.vaults.text(name).await?.map(Secret::new))
+    /// What it says.
+    pub async fn probe_keyring(&self, name: &str) -> Result<(), KeyringError> {
+        self.0.vaults.probe(name).await
+    }
+
+    /// What earlier processes have left behind in files.
+    pub fn leftovers(&self) -> Leftovers {
+        leftovers::find(&self.0.places)
     }
 
     /// Where the next record goes, for messages. Asks the keyring.

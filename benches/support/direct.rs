@@ -87,22 +87,22 @@ impl Direct {
     pub fn call(&mut self, tool: Tool) -> Result<Duration, Error> {
         let id = self.ids(1);
         let (client, url) = (&self.client, &self.url);
+        let call = Bytes::from(tool.call(id));
         let started = Instant::now();
         self.runtime.block_on(async {
+            let response = post(client, url, call).await?;
             match tool {
-                Tool::Small => small(client, url, id).await,
-                Tool::Burst(count) => {
-                    let events = events(post(client, url, tool.call(id).into()).await?).await?;
-                    expect("events", events, count + 1)
+                Tool::Small | Tool::Upload(_) => answers(&response.bytes().await?, id),
+                Tool::SmallSse => answers(&only_event(response).await?, id),
+                Tool::Burst(count) => expect("events", events(response).await?, count + 1),
+                Tool::Json(bytes) => {
+                    expect("bytes", response.bytes().await?.len(), wire::large_length(id, bytes))
                 }
-                Tool::LargeJson => {
-                    let response = post(client, url, tool.call(id).into()).await?;
-                    large(&response.bytes().await?, id)
-                }
-                Tool::LargeSse => {
-                    let response = post(client, url, tool.call(id).into()).await?;
-                    large(&only_event(response).await?, id)
-                }
+                Tool::Sse(bytes) => expect(
+                    "bytes",
+                    only_event(response).await?.len(),
+                    wire::large_length(id, bytes),
+                ),
             }
         })?;
         Ok(started.elapsed())
@@ -121,7 +121,11 @@ async fn post(client: &Client, url: &str, body: Bytes) -> Result<Response, Error
 
 async fn small(client: &Client, url: &str, id: u64) -> Result<(), Error> {
     let answer = post(client, url, Tool::Small.call(id).into()).await?.bytes().await?;
-    if wire::is_result(&answer) && wire::id(&answer) == Some(id) {
+    answers(&answer, id)
+}
+
+fn answers(answer: &[u8], id: u64) -> Result<(), Error> {
+    if wire::is_result(answer) && wire::id(answer) == Some(id) {
         Ok(())
     } else {
         Err(format!("a wrong answer to call {id}").into())
@@ -155,10 +159,6 @@ async fn only_event(mut response: Response) -> Result<Vec<u8>, Error> {
     }
     data.truncate(data.len().saturating_sub(b"\n\n".len()));
     Ok(data)
-}
-
-fn large(message: &[u8], id: u64) -> Result<(), Error> {
-    expect("bytes", message.len(), wire::large_length(id))
 }
 
 fn expect(what: &str, got: usize, expected: usize) -> Result<(), Error> {

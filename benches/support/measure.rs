@@ -43,11 +43,12 @@ impl Effort {
 }
 
 /// The measurements, by the names that `--only` takes.
-pub const ALL: [(&str, Measurement); 7] = [
+pub const ALL: [(&str, Measurement); 8] = [
     ("start", start),
     ("latency", latency),
     ("requests", requests),
     ("notifications", notifications),
+    ("traced", traced),
     ("large", large),
     ("memory", memory),
     ("size", size),
@@ -130,11 +131,42 @@ fn notifications(program: &OsStr, server: &Server, effort: Effort) -> Result<Vec
     .map(|[rate, cpu]| vec![rate.target(Target::AtLeast(500_000.0)), cpu])
 }
 
+/// Requests and notifications with `--trace`.
+fn traced(program: &OsStr, server: &Server, effort: Effort) -> Result<Vec<Row>, Error> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("trace");
+    let more = [OsStr::new("--trace"), file.as_os_str()];
+    let mut direct = Direct::connect(&server.url())?;
+    let mut bridge = Bridge::connect_with(program, &server.url(), &more)?;
+    direct.parallel(effort.parallel / 10, IN_FLIGHT)?;
+    bridge.parallel(effort.parallel / 10, IN_FLIGHT)?;
+    let requests = compare(
+        ["requests/s, with --trace", "CPU per request, with --trace"],
+        effort,
+        &mut direct,
+        &mut bridge,
+        effort.parallel,
+        |direct| direct.parallel(effort.parallel, IN_FLIGHT),
+        |bridge| bridge.parallel(effort.parallel, IN_FLIGHT),
+    )?;
+    let burst = Tool::Burst(effort.notifications);
+    let notifications = compare(
+        ["notifications/s, with --trace", "CPU per notification, with --trace"],
+        effort,
+        &mut direct,
+        &mut bridge,
+        effort.notifications,
+        |direct| direct.call(burst),
+        |bridge| bridge.call(burst),
+    )?;
+    Ok(requests.into_iter().chain(notifications).collect())
+}
+
 fn large(program: &OsStr, server: &Server, effort: Effort) -> Result<Vec<Row>, Error> {
     let mut rows = Vec::new();
     for (name, cpu_name, tool) in [
-        ("32 MiB result as JSON", "CPU per JSON result", Tool::LargeJson),
-        ("32 MiB result as SSE", "CPU per SSE result", Tool::LargeSse),
+        ("32 MiB result as JSON", "CPU per JSON result", Tool::Json(wire::LARGE)),
+        ("32 MiB result as SSE", "CPU per SSE result", Tool::Sse(wire::LARGE)),
     ] {
         let mut direct = Direct::connect(&server.url())?;
         let mut bridge = Bridge::connect(program, &server.url())?;
@@ -202,8 +234,8 @@ fn memory(program: &OsStr, server: &Server, effort: Effort) -> Result<Vec<Row>, 
     add("resident, idle", process::resident(bridge.pid()), Target::AtMost(10.0 * mebibyte));
     drop(bridge);
     for (name, after, tool) in [
-        ("peak resident, 32 MiB as JSON", "resident afterwards, JSON", Tool::LargeJson),
-        ("peak resident, 32 MiB as SSE", "resident afterwards, SSE", Tool::LargeSse),
+        ("peak resident, 32 MiB as JSON", "resident afterwards, JSON", Tool::Json(wire::LARGE)),
+        ("peak resident, 32 MiB as SSE", "resident afterwards, SSE", Tool::Sse(wire::LARGE)),
     ] {
         let mut bridge = Bridge::connect(program, &server.url())?;
         for _ in 0..effort.rounds {

@@ -28,6 +28,27 @@ pub fn peak(pid: u32) -> Option<u64> {
     status(pid, "VmHWM:")
 }
 
+/// Resident memory in bytes, what is shared counted in parts. `None` too where the process may not be looked into.
+pub fn proportional(pid: u32) -> Option<u64> {
+    field(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
+}
+
+/// How often the threads of a process have waited for something so far: each ends with a wake-up.
+pub fn waits(pid: u32) -> Option<u64> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    threads
+        .map(|thread| {
+            let status = std::fs::read_to_string(thread.ok()?.path().join("status")).ok()?;
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?
+                .trim()
+                .parse::<u64>()
+                .ok()
+        })
+        .sum::<Option<u64>>()
+}
+
 /// The load averages of the machine, as the kernel prints them.
 pub fn load() -> Option<String> {
     let load = std::fs::read_to_string("/proc/loadavg").ok()?;
@@ -35,7 +56,12 @@ pub fn load() -> Option<String> {
 }
 
 fn status(pid: u32, key: &str) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    field(&format!("/proc/{pid}/status"), key)
+}
+
+/// A size in bytes from a file with one in kibibytes.
+fn field(file: &str, key: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(file).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(key))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }

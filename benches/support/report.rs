@@ -12,10 +12,13 @@ pub enum Unit {
     PerSecond,
     BytesPerSecond,
     Mebibytes,
+    Percent,
+    Count,
 }
 
 impl Unit {
-    fn show(self, value: f64) -> String {
+    /// The value as people read it.
+    pub fn show(self, value: f64) -> String {
         match self {
             Unit::Milliseconds => format!("{:.1} ms", value * 1e3),
             Unit::Microseconds if value.abs() < 1e-6 => format!("{:.0} ns", value * 1e9),
@@ -23,15 +26,20 @@ impl Unit {
             Unit::PerSecond => thousands(value),
             Unit::BytesPerSecond => format!("{:.0} MB/s", value / 1e6),
             Unit::Mebibytes => format!("{:.1} MiB", value / f64::from(1024 * 1024)),
+            Unit::Percent => format!("{value:.0} %"),
+            Unit::Count => thousands(value),
         }
     }
 
-    fn name(self) -> &'static str {
+    /// What the value is counted in.
+    pub fn name(self) -> &'static str {
         match self {
             Unit::Milliseconds | Unit::Microseconds => "s",
             Unit::PerSecond => "1/s",
             Unit::BytesPerSecond => "bytes/s",
             Unit::Mebibytes => "bytes",
+            Unit::Percent => "%",
+            Unit::Count => "1",
         }
     }
 }

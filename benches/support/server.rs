@@ -124,25 +124,30 @@ fn post(message: &[u8], burst: &Burst) -> Response<Answer> {
     match Tool::of(message) {
         Some(Tool::Small) => json([small(id)]),
         Some(Tool::Burst(count)) => sse(Answer::pieces(burst.events(count, id), false)),
-        Some(Tool::LargeJson) => json([
-            Bytes::from_static(wire::LARGE_HEAD.as_bytes()),
-            wire::LARGE_TEXT.clone(),
-            Bytes::from(format!("{}{id}}}", wire::LARGE_TAIL)),
-        ]),
-        Some(Tool::LargeSse) => {
-            let mut pieces = VecDeque::with_capacity(wire::LARGE / wire::PIECE + 2);
-            pieces.push_back(Bytes::from(format!("event: message\ndata: {}", wire::LARGE_HEAD)));
-            let text = &*wire::LARGE_TEXT;
-            pieces.extend(
-                (0..text.len())
-                    .step_by(wire::PIECE)
-                    .map(|at| text.slice(at..text.len().min(at + wire::PIECE))),
-            );
+        Some(Tool::SmallSse) => sse(Answer::pieces(VecDeque::from([event(&small(id))]), false)),
+        Some(Tool::Json(bytes)) => {
+            let mut pieces = wire::text(bytes, bytes.max(1));
+            pieces.push_front(Bytes::from_static(wire::LARGE_HEAD.as_bytes()));
+            pieces.push_back(Bytes::from(format!("{}{id}}}", wire::LARGE_TAIL)));
+            typed(Answer::pieces(pieces, true), "application/json")
+        }
+        Some(Tool::Sse(bytes)) => {
+            let mut pieces = wire::text(bytes, wire::PIECE);
+            pieces.push_front(Bytes::from(format!("event: message\ndata: {}", wire::LARGE_HEAD)));
             pieces.push_back(Bytes::from(format!("{}{id}}}\n\n", wire::LARGE_TAIL)));
             sse(Answer::pieces(pieces, false))
         }
-        None => status(StatusCode::BAD_REQUEST),
+        // Its name in a call is that of a small one.
+        Some(Tool::Upload(_)) | None => status(StatusCode::BAD_REQUEST),
     }
+}
+
+/// An event with one message.
+fn event(message: &[u8]) -> Bytes {
+    let mut event = BytesMut::from("event: message\ndata: ");
+    event.extend_from_slice(message);
+    event.extend_from_slice(b"\n\n");
+    event.freeze()
 }
 
 fn small(id: u64) -> Bytes {
@@ -167,10 +172,7 @@ impl Burst {
         let mut pieces: VecDeque<Bytes> =
             std::iter::repeat_n(self.piece.clone(), count / in_piece).collect();
         pieces.push_back(self.piece.slice(..count % in_piece * self.event));
-        let mut end = BytesMut::from("event: message\ndata: ");
-        end.extend_from_slice(&small(id));
-        end.extend_from_slice(b"\n\n");
-        pieces.push_back(end.freeze());
+        pieces.push_back(event(&small(id)));
         pieces
     }
 }

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub fn to_first_byte(program: &OsStr, scheme: &str, count: usize) -> Result<Vec<Duration>, Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let url = format!("{scheme}://{}/mcp", listener.local_addr()?);
-    (0..count).map(|_| once(program, &url, &listener)).collect()
+    (0..count).map(|_| once(stdio::command(program, &url), &listener)).collect()
 }
 
 /// Times `count` runs of `program --version`, from just before exec to its end: what the
@@ -29,17 +29,17 @@ pub fn to_version(program: &OsStr, count: usize) -> Result<Vec<Duration>, Error>
     (0..count)
         .map(|_| {
             let started = Instant::now();
-            let output = std::process::Command::new(program).arg("--version").output()?;
+            let output = Command::new(program).arg("--version").output()?;
             let took = started.elapsed();
             if output.status.success() { Ok(took) } else { Err("--version failed".into()) }
         })
         .collect()
 }
 
-fn once(program: &OsStr, url: &str, listener: &TcpListener) -> Result<Duration, Error> {
+/// Times one start with the URL of this listener.
+pub fn once(mut command: Command, listener: &TcpListener) -> Result<Duration, Error> {
     let (stdin, mut writer) = std::io::pipe()?;
     writer.write_all(format!("{}\n", wire::INITIALIZE).as_bytes())?;
-    let mut command = stdio::command(program, url);
     command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::null());
     let listener = listener.try_clone()?;
     let (sender, receiver) = channel();

@@ -24,8 +24,14 @@ const SILENCE: Duration = Duration::from_secs(120);
 /// The command that starts the bridge, without the proxies and the certificates that the
 /// environment names: they cost time at the start, and no two machines have the same.
 pub fn command(program: &OsStr, url: &str) -> Command {
-    let mut command = Command::new(program);
+    let mut command = bare(program);
     command.arg(url);
+    command
+}
+
+/// The same without arguments.
+pub fn bare(program: &OsStr) -> Command {
+    let mut command = Command::new(program);
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         command.env_remove(name).env_remove(name.to_ascii_lowercase());
     }
@@ -44,19 +50,36 @@ pub struct Bridge {
     stderr: File,
     buffer: Box<[u8]>,
     next_id: u64,
+    strict: bool,
+    delivered: usize,
     watchdog: Watchdog,
 }
 
 impl Bridge {
     /// Starts the bridge and initialises a session.
     pub fn connect(program: &OsStr, url: &str) -> Result<Bridge, Error> {
+        Bridge::connect_with(program, url, &[])
+    }
+
+    /// The same with further arguments.
+    pub fn connect_with(program: &OsStr, url: &str, more: &[&OsStr]) -> Result<Bridge, Error> {
+        let mut command = command(program, url);
+        command.args(more);
+        Bridge::start(command, SILENCE, true)
+    }
+
+    /// Starts whatever bridge the command names, and initialises a session. One that delivers nothing for
+    /// `silence` (twice this, at most) is killed; `strict` asks for the bytes that the server sent.
+    pub fn start(mut command: Command, silence: Duration, strict: bool) -> Result<Bridge, Error> {
         let stderr = tempfile::tempfile()?;
-        let mut process = command(program, url)
+        let mut process = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr.try_clone()?)
             .spawn()
-            .map_err(|error| format!("cannot start {}: {error}", program.display()))?;
+            .map_err(|error| {
+                format!("cannot start {}: {error}", command.get_program().display())
+            })?;
         let pid = process.id();
         let stdin = process.stdin.take().ok_or("the bridge has no stdin")?;
         let stdout = process.stdout.take().ok_or("the bridge has no stdout")?;
@@ -68,7 +91,9 @@ impl Bridge {
             stderr,
             buffer: vec![0; BUFFER].into_boxed_slice(),
             next_id: 1,
-            watchdog: Watchdog::start(Arc::clone(&process)),
+            watchdog: Watchdog::start(Arc::clone(&process), silence),
+            strict,
+            delivered: 0,
             process,
         };
         bridge.send(&format!("{}\n", wire::INITIALIZE))?;
@@ -137,7 +162,7 @@ impl Bridge {
         let started = Instant::now();
         self.send(&call)?;
         let took = match tool {
-            Tool::Small => {
+            Tool::Small | Tool::SmallSse | Tool::Upload(_) => {
                 let line = self.line(0)?;
                 let took = started.elapsed();
                 if !wire::is_result(&line) || wire::id(&line) != Some(id) {
@@ -146,6 +171,9 @@ impl Bridge {
                 took
             }
             Tool::Burst(count) => {
+                if !self.strict {
+                    return self.burst(id, started);
+                }
                 let (mut lines, mut taken) = (0, 0);
                 while lines < count + 1 {
                     taken = self.read()?;
@@ -157,16 +185,41 @@ impl Bridge {
                 }
                 took
             }
-            Tool::LargeJson | Tool::LargeSse => {
-                let line = self.line(wire::LARGE)?;
+            Tool::Json(bytes) | Tool::Sse(bytes) => {
+                let line = self.line(bytes)?;
                 let took = started.elapsed();
-                if line.len() != wire::large_length(id) + 1 {
+                let length = wire::large_length(id, bytes) + 1;
+                if line.len() < bytes || (self.strict && line.len() != length) {
                     return Err(unexpected(&line));
                 }
                 took
             }
         };
         Ok(took)
+    }
+
+    /// Reads until the answer to the burst, which some bridges deliver without the notifications before it.
+    fn burst(&mut self, id: u64, started: Instant) -> Result<Duration, Error> {
+        self.delivered = 0;
+        let mut rest = Vec::new();
+        loop {
+            let taken = self.read()?;
+            rest.extend_from_slice(&self.buffer[..taken]);
+            let mut start = 0;
+            for end in memchr::memchr_iter(b'\n', &rest) {
+                if wire::is_result(&rest[start..end]) && wire::id(&rest[start..end]) == Some(id) {
+                    return Ok(started.elapsed());
+                }
+                self.delivered += 1;
+                start = end + 1;
+            }
+            rest.drain(..start);
+        }
+    }
+
+    /// Notifications that came before the answer to the last burst; counted where the bridge is not `strict`.
+    pub fn delivered(&self) -> usize {
+        self.delivered
     }
 
     /// What the bridge wrote to stderr.
@@ -194,8 +247,10 @@ impl Bridge {
     }
 
     fn read(&mut self) -> Result<usize, Error> {
-        self.watchdog.alive();
-        match self.stdout.read(&mut self.buffer) {
+        self.watchdog.waiting(true);
+        let read = self.stdout.read(&mut self.buffer);
+        self.watchdog.waiting(false);
+        match read {
             Ok(0) => Err(self.gone("it closed its stdout")),
             Ok(taken) => Ok(taken),
             Err(error) => Err(self.gone(&error.to_string())),
@@ -236,35 +291,39 @@ fn small_calls(first: u64, count: usize) -> String {
     calls
 }
 
-/// Kills a bridge that went silent, which ends the blocking read of its stdout.
+/// Kills a bridge that is silent while somebody waits for it, which ends the blocking read of its stdout.
 struct Watchdog {
-    /// Counts signs of life. A counter, because waking a thread at every read would cost time.
-    signs: Arc<AtomicU64>,
+    /// Counts the begins and ends of waiting: odd while somebody waits. A counter, because waking a thread at every
+    /// read would cost time.
+    turns: Arc<AtomicU64>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Watchdog {
-    fn start(process: Arc<Mutex<Child>>) -> Watchdog {
-        let signs = Arc::new(AtomicU64::new(0));
+    fn start(process: Arc<Mutex<Child>>, silence: Duration) -> Watchdog {
+        let turns = Arc::new(AtomicU64::new(0));
         let (stop, stopped) = channel();
-        let seen = Arc::clone(&signs);
+        let seen = Arc::clone(&turns);
         let thread = std::thread::spawn(move || {
             let mut before = None;
-            while stopped.recv_timeout(SILENCE) == Err(RecvTimeoutError::Timeout) {
-                let now = Some(seen.load(Relaxed));
-                if now == before {
+            while stopped.recv_timeout(silence) == Err(RecvTimeoutError::Timeout) {
+                let turn = seen.load(Relaxed);
+                let now = (turn % 2 == 1).then_some(turn);
+                if now.is_some() && now == before {
                     let _ = process.lock().unwrap_or_else(PoisonError::into_inner).kill();
                     return;
                 }
                 before = now;
             }
         });
-        Watchdog { signs, stop: Some(stop), thread: Some(thread) }
+        Watchdog { turns, stop: Some(stop), thread: Some(thread) }
     }
 
-    fn alive(&self) {
-        self.signs.fetch_add(1, Relaxed);
+    /// Says whether somebody waits from now on.
+    fn waiting(&self, now: bool) {
+        debug_assert_eq!(now, self.turns.load(Relaxed).is_multiple_of(2));
+        self.turns.fetch_add(1, Relaxed);
     }
 
     fn stop(&mut self) {

@@ -3,6 +3,7 @@
 //! Nothing here parses JSON: both ends are ours and write their members in a known order, so a
 //! substring search is exact and costs the measurement next to nothing.
 
+use std::collections::VecDeque;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ pub const REVISION: &str = "2025-11-25";
 /// The session id that the server gives.
 pub const SESSION: &str = "bench-session-0001";
 
-/// Bytes of the text in the large result.
+/// Bytes of the text in the large result that has a target.
 pub const LARGE: usize = 32 * 1024 * 1024;
 
 /// Bytes of one piece of the large result on an event stream.
@@ -53,16 +54,17 @@ pub const LARGE_HEAD: &str = r#"{"jsonrpc":"2.0","result":{"content":[{"type":"t
 /// What stands between the text of a large result and its id.
 pub const LARGE_TAIL: &str = r#""}]},"id":"#;
 
-/// The text of a large result, as it stands in JSON: lines of prose with the escapes that text
-/// has (`\n` at the end of every line, a quoted word in it).
+/// One line of the text of a large result, as it stands in JSON: prose with the escapes that text has (`\n` at the
+/// end, a quoted word).
+const LINE: &[u8] =
+    br#"2026-01-01T00:00:00Z INFO request \"tools/call\" took 12 ms and returned 200 OK\n"#;
+
+/// About [`LARGE`] bytes of such lines.
 pub static LARGE_TEXT: LazyLock<Bytes> = LazyLock::new(|| {
-    let line =
-        br#"2026-01-01T00:00:00Z INFO request \"tools/call\" took 12 ms and returned 200 OK\n"#;
     let mut text = Vec::with_capacity(LARGE);
-    while text.len() + line.len() <= LARGE {
-        text.extend_from_slice(line);
+    while text.len() + LINE.len() <= LARGE {
+        text.extend_from_slice(LINE);
     }
-    text.resize(LARGE, b' ');
     Bytes::from(text)
 });
 
@@ -73,10 +75,14 @@ pub enum Tool {
     Small,
     /// Sends so many notifications on the response stream, then a small answer.
     Burst(usize),
-    /// Answers with [`LARGE`] bytes of text as one JSON body.
-    LargeJson,
+    /// Answers at once with a small message as the only event of a stream.
+    SmallSse,
+    /// Answers with so many bytes of text as one JSON body.
+    Json(usize),
     /// The same as one event, sent in pieces of [`PIECE`] bytes.
-    LargeSse,
+    Sse(usize),
+    /// Is called with so many bytes of text, and answers like [`Tool::Small`].
+    Upload(usize),
 }
 
 impl Tool {
@@ -85,8 +91,15 @@ impl Tool {
         let (name, count) = match self {
             Tool::Small => ("small", 0),
             Tool::Burst(count) => ("burst", count),
-            Tool::LargeJson => ("large-json", 0),
-            Tool::LargeSse => ("large-sse", 0),
+            Tool::SmallSse => ("small-sse", 0),
+            Tool::Json(bytes) => ("json", bytes),
+            Tool::Sse(bytes) => ("sse", bytes),
+            Tool::Upload(bytes) => {
+                return format!(
+                    r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"small","arguments":{{"text":"{}"}}}}}}"#,
+                    "x".repeat(bytes)
+                );
+            }
         };
         format!(
             r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{name}","arguments":{{"count":{count}}}}}}}"#
@@ -95,13 +108,13 @@ impl Tool {
 
     /// The tool that a call asks for.
     pub fn of(call: &[u8]) -> Option<Tool> {
+        let count = || number(call, br#""count":"#).and_then(|count| usize::try_from(count).ok());
         match until(call, br#""name":""#, b"\"")? {
             b"small" => Some(Tool::Small),
-            b"burst" => {
-                number(call, br#""count":"#).and_then(|n| usize::try_from(n).ok()).map(Tool::Burst)
-            }
-            b"large-json" => Some(Tool::LargeJson),
-            b"large-sse" => Some(Tool::LargeSse),
+            b"small-sse" => Some(Tool::SmallSse),
+            b"burst" => count().map(Tool::Burst),
+            b"json" => count().map(Tool::Json),
+            b"sse" => count().map(Tool::Sse),
             _ => None,
         }
     }
@@ -112,9 +125,26 @@ pub fn id(message: &[u8]) -> Option<u64> {
     number(message, br#""id":"#)
 }
 
-/// Bytes of the answer to [`Tool::LargeJson`] and of the message in [`Tool::LargeSse`].
-pub fn large_length(id: u64) -> usize {
-    LARGE_HEAD.len() + LARGE + LARGE_TAIL.len() + id.to_string().len() + 1
+/// Bytes of the answer to [`Tool::Json`] and of the message in [`Tool::Sse`] with so many bytes of text.
+pub fn large_length(id: u64, text: usize) -> usize {
+    LARGE_HEAD.len() + text + LARGE_TAIL.len() + id.to_string().len() + 1
+}
+
+/// So many bytes of the text of a large result, in pieces of at most `piece` bytes. A whole number of lines but
+/// for blanks at the end, so that no escape is cut.
+pub fn text(bytes: usize, piece: usize) -> VecDeque<Bytes> {
+    let whole = bytes - bytes % LINE.len();
+    let mut pieces = VecDeque::with_capacity(bytes / piece + 2);
+    let mut left = whole;
+    while left > 0 {
+        let part = LARGE_TEXT.slice(..left.min(LARGE_TEXT.len()));
+        left -= part.len();
+        pieces.extend(
+            (0..part.len()).step_by(piece).map(|at| part.slice(at..part.len().min(at + piece))),
+        );
+    }
+    pieces.push_back(Bytes::from(vec![b' '; bytes - whole]));
+    pieces
 }
 
 /// Whether a line is a successful answer.

@@ -26,6 +26,8 @@ pub struct AuthorizationRequest<'a> {
     pub scope: Option<&'a str>,
     /// `resource`, as it is to be sent.
     pub resource: Option<&'a str>,
+    /// The thumbprint of the key that the code is to be bound to (RFC 9449, section 10).
+    pub dpop_jkt: Option<&'a str>,
     /// Further parameters.
     pub params: &'a [(String, String)],
 }
@@ -63,6 +65,9 @@ pub fn prepare(request: &AuthorizationRequest<'_>) -> Result<Prepared, url::Pars
     if let Some(resource) = request.resource {
         made = made.add_extra_param("resource", resource);
     }
+    if let Some(jkt) = request.dpop_jkt {
+        made = made.add_extra_param("dpop_jkt", jkt);
+    }
     for (name, value) in request.params {
         made = made.add_extra_param(name, value);
     }
@@ -79,8 +84,8 @@ pub fn prepare(request: &AuthorizationRequest<'_>) -> Result<Prepared, url::Pars
     }
     Ok(Prepared {
         url,
-        state: Secret::new(state.secret().clone()),
-        verifier: Secret::new(verifier.secret().clone()),
+        state: Secret::new(state.into_secret()),
+        verifier: Secret::new(verifier.into_secret()),
     })
 }
 
@@ -133,6 +138,7 @@ mod tests {
             redirect_uri: "http://127.0.0.1:20123/callback",
             scope: Some("a  b"),
             resource: Some("https://h.example:1"),
+            dpop_jkt: Some("fake-thumbprint"),
             params: &params,
         };
         let (first, second) = (prepare(&request).unwrap(), prepare(&request).unwrap());
@@ -144,6 +150,7 @@ mod tests {
             ("redirect_uri", "http://127.0.0.1:20123/callback"),
             ("scope", "a  b"),
             ("resource", "https://h.example:1"),
+            ("dpop_jkt", "fake-thumbprint"),
             ("audience", "a&b"),
             ("code_challenge_method", "S256"),
             ("state", first.state.expose()),
@@ -171,6 +178,7 @@ mod tests {
             redirect_uri: "http://127.0.0.1:20123/callback",
             scope,
             resource: None,
+            dpop_jkt: None,
             params: &params,
         };
         let url = prepare(&request).unwrap().url;

@@ -1,5 +1,6 @@
 //! What the browser brings back (OAuth 2.1, section 4.1.2; RFC 9207; pure).
 
+use super::callback::request::AuthorizationResponse;
 use super::client::host;
 use super::metadata::ServerMetadata;
 use super::token_answer;
@@ -64,6 +65,21 @@ pub struct Parameters<'a> {
     pub error: Option<&'a str>,
     /// `error_description`.
     pub error_description: Option<&'a str>,
+    /// A person brought it, and not all of it: what is missing may have been there.
+    pub partial: bool,
+}
+
+impl<'a> Parameters<'a> {
+    /// Those of a response, of which a person has brought only a part, if it is `partial`.
+    pub fn of(response: &'a AuthorizationResponse, partial: bool) -> Parameters<'a> {
+        Parameters {
+            code: response.code.as_ref(),
+            iss: response.iss.as_deref(),
+            error: response.error.as_deref(),
+            error_description: response.error_description.as_deref(),
+            partial,
+        }
+    }
 }
 
 /// The code. `iss` is compared first, as a string and nothing else (2026-07-28,
@@ -82,7 +98,7 @@ pub fn check(
             let got = redactor.clean(iss, MAX_EXCERPT);
             return Err(ResponseError::WrongIssuer { expected: expected(), got });
         }
-        None if metadata.authorization_response_iss_parameter_supported => {
+        None if metadata.authorization_response_iss_parameter_supported && !response.partial => {
             return Err(ResponseError::MissingIssuer { expected: expected() });
         }
         _ => {}
@@ -127,6 +143,7 @@ mod tests {
             iss,
             error,
             error_description: error.map(|_| "fake \u{1b} text"),
+            partial: false,
         };
         check(response, &metadata, &Redactor::default())
     }

@@ -51,6 +51,17 @@ impl Environment {
         }
     }
 
+    /// Why there is no browser here that the person could see, `$BROWSER` aside.
+    pub fn obstacle_here(&self) -> Option<&'static str> {
+        self.obstacle(NEEDS_DISPLAY)
+    }
+
+    /// The programs in `$BROWSER`, in order; nothing where one cannot be understood.
+    pub fn browsers(&self) -> Vec<String> {
+        let commands = self.browser.iter().flat_map(|commands| commands.split(SEPARATOR));
+        commands.filter_map(|text| words(text)?.into_iter().next()).collect()
+    }
+
     /// Why there is no browser that the person could see, on a system that `needs_display`.
     fn obstacle(&self, needs_display: bool) -> Option<&'static str> {
         if self.ssh && !self.display {

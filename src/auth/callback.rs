@@ -13,13 +13,13 @@ mod connection;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::task::Poll;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -110,20 +110,28 @@ impl Listener {
 
     /// The next request that has the right `state`. Others get a page that says so, and the wait
     /// goes on; it never ends by itself, and may be given up at any time.
+    ///
+    /// Of [`MAX_CALLBACK_CONNECTIONS`] the oldest gives way to one more: a browser says at once what it
+    /// wants, and others must not keep it waiting with connections that say nothing.
     pub async fn response(&mut self, state: &Secret) -> Received {
         let expected = Expected { hosts: &self.name.hosts, path: &self.name.path, state };
-        let mut connections = FuturesUnordered::new();
+        let mut connections = VecDeque::new();
         loop {
             tokio::select! {
-                Some(served) = connections.next() => {
+                // What a connection has brought is read before another one takes its place.
+                biased;
+                served = first_ended(&mut connections) => {
                     if let Some((stream, response)) = served {
                         return Received::new(response, stream, self.server.clone());
                     }
                 }
-                stream = accept(&self.sockets), if connections.len() < MAX_CALLBACK_CONNECTIONS => {
+                stream = accept(&self.sockets) => {
                     match stream {
                         Ok(stream) => {
-                            connections.push(connection::serve(stream, &expected));
+                            if connections.len() >= MAX_CALLBACK_CONNECTIONS {
+                                connections.pop_front();
+                            }
+                            connections.push_back(Box::pin(connection::serve(stream, &expected)));
                         }
                         Err(error) => {
                             // Of a connection that broke, or of a system without means: that lasts.
@@ -163,6 +171,21 @@ async fn bind_all(
         }
     }
     Ok((sockets, port))
+}
+
+/// The outcome of the first connection that ends, which is taken out.
+async fn first_ended<F: Future>(connections: &mut VecDeque<Pin<Box<F>>>) -> F::Output {
+    poll_fn(|context| {
+        for at in 0..connections.len() {
+            let Some(connection) = connections.get_mut(at) else { break };
+            if let Poll::Ready(outcome) = connection.as_mut().poll(context) {
+                connections.remove(at);
+                return Poll::Ready(outcome);
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 async fn accept(sockets: &[TcpListener]) -> io::Result<TcpStream> {

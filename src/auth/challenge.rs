@@ -11,6 +11,10 @@ use crate::limits::MAX_CHALLENGE;
 pub struct Challenge {
     /// Whether there is a `Bearer` challenge.
     pub bearer: bool,
+    /// Whether there is a `DPoP` challenge.
+    pub dpop: bool,
+    /// The error code of the `DPoP` challenge, where it has one.
+    pub dpop_error: Option<String>,
     /// Where the protected resource metadata is; not checked.
     pub resource_metadata: Option<String>,
     /// The scopes that the request needs, separated by spaces.
@@ -75,6 +79,15 @@ pub fn parse<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> Challenge {
     };
     let bearer = first_of(Scheme::Bearer).map(|c| Challenge { bearer: true, ..c });
     let mut chosen = bearer.or_else(|| first_of(Scheme::DPoP)).unwrap_or_default();
+    chosen.dpop = of(Scheme::DPoP).next().is_some();
+    if let Some(theirs) = of(Scheme::DPoP).find(|c| c.error.is_some()) {
+        chosen.dpop_error.clone_from(&theirs.error);
+        if chosen.error.is_none() {
+            chosen.error.clone_from(&theirs.error);
+            chosen.error_description.clone_from(&theirs.error_description);
+            chosen.scope = chosen.scope.or_else(|| theirs.scope.clone());
+        }
+    }
     if chosen.resource_metadata.is_none() {
         chosen.resource_metadata = found.into_iter().find_map(|(_, c)| c.resource_metadata);
     }
@@ -208,6 +221,7 @@ mod tests {
             scope: some(scope),
             error: some(error),
             error_description: None,
+            ..Challenge::default()
         }
     }
 
@@ -242,13 +256,32 @@ mod tests {
                 &["Bearer scope=a", "Bearer scope=b, resource_metadata=\"https://h/\""],
                 bearer("https://h/", "b", ""),
             ),
-            (&["DPoP scope=a", "Bearer scope=b"], bearer("", "b", "")),
-            (&["Bearer", "DPoP resource_metadata=\"https://h/\""], bearer("https://h/", "", "")),
+            (&["DPoP scope=a", "Bearer scope=b"], Challenge { dpop: true, ..bearer("", "b", "") }),
+            (
+                &["Bearer", "DPoP resource_metadata=\"https://h/\""],
+                Challenge { dpop: true, ..bearer("https://h/", "", "") },
+            ),
+            (
+                &["Bearer scope=a, DPoP error=use_dpop_nonce, scope=b"],
+                Challenge {
+                    dpop: true,
+                    dpop_error: Some("use_dpop_nonce".into()),
+                    ..bearer("", "a", "use_dpop_nonce")
+                },
+            ),
+            (
+                &["Bearer error=invalid_token", "DPoP error=invalid_dpop_proof"],
+                Challenge {
+                    dpop: true,
+                    dpop_error: Some("invalid_dpop_proof".into()),
+                    ..bearer("", "", "invalid_token")
+                },
+            ),
             (&["Bearer scope=a", "error=\"b\""], bearer("", "a", "b")),
             (&["Bearer scope=\"\", error="], bearer("", "", "")),
             (
                 &["DPoP algs=\"ES256\", scope=a"],
-                Challenge { scope: Some("a".into()), ..Challenge::default() },
+                Challenge { dpop: true, scope: Some("a".into()), ..Challenge::default() },
             ),
             (&["scope=a, error=b"], Challenge::default()),
             (&["BearerX scope=a", "X Bearer scope=a"], Challenge::default()),
@@ -317,6 +350,7 @@ mod tests {
                 scope: value("scope"),
                 error: value("error"),
                 error_description: None,
+                ..Challenge::default()
             };
             prop_assert_eq!(of(&[&field]), wanted, "{}", field);
         }

@@ -1,20 +1,32 @@
 //! Who we are at an authorization server, in the specification's order (2026-07-28,
 //! basic/authorization/client-registration; pure).
 
+use serde_json::{Map, Value};
+
 use super::metadata::ServerMetadata;
 use crate::secret::Secret;
 use crate::store::record::VERSION;
 use crate::store::{ClientAuth, ClientRecord};
+
+/// The grant type of sign-ins with a code (RFC 8628). A client for them has no redirect URI; this
+/// stands in its place.
+pub const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// What the person says about who we are.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// A client registered beforehand: its id, and its secret if it has one.
     pub given: Option<(String, Option<Secret>)>,
+    /// How it authenticates, where the person says so.
+    pub auth: Option<ClientAuth>,
+    /// Where they do not, it is `client_secret_basic` of what the server lists (RFC 7591, section 2).
+    pub basic: bool,
     /// The URL of a Client ID Metadata Document.
     pub metadata_url: Option<String>,
     /// The name to register under.
     pub name: String,
+    /// Members of the request to register, which go before ours (RFC 7591, section 2).
+    pub members: Map<String, Value>,
 }
 
 /// Which client to be.
@@ -50,7 +62,9 @@ pub fn choose(
         other: serde_json::Map::new(),
     };
     if let Some((id, secret)) = &identity.given {
-        return Choice::Use(record(id, secret.clone()));
+        let mut client = record(id, secret.clone());
+        client.auth = given_authentication(identity, metadata, secret.is_some());
+        return Choice::Use(client);
     }
     if let Some(url) = &identity.metadata_url
         && metadata.client_id_metadata_document_supported
@@ -69,8 +83,12 @@ pub fn choose(
     if metadata.registration_endpoint.is_some() {
         return Choice::Register;
     }
+    let what = match redirect_uri {
+        DEVICE_CODE => "for sign-ins with a device code".to_owned(),
+        _ => format!("with the redirect URI {redirect_uri}"),
+    };
     Choice::Impossible(format!(
-        "{} does not register clients by itself: register one there with the redirect URI {redirect_uri} and use --client-id",
+        "{} does not register clients by itself: register one there {what} and use --client-id",
         host(metadata)
     ))
 }
@@ -85,6 +103,21 @@ pub fn authentication(metadata: &ServerMetadata, has_secret: bool) -> ClientAuth
         false => ClientAuth::None,
         true if lists("client_secret_post") => ClientAuth::ClientSecretPost,
         true => ClientAuth::ClientSecretBasic,
+    }
+}
+
+/// The same for a given client: as the person says, as far as that can be.
+pub fn given_authentication(
+    identity: &Identity,
+    metadata: &ServerMetadata,
+    has_secret: bool,
+) -> ClientAuth {
+    let listed = metadata.token_endpoint_auth_methods_supported.as_deref();
+    let basic = listed.is_none_or(|all| all.iter().any(|method| method == "client_secret_basic"));
+    match identity.auth {
+        Some(auth) if has_secret => auth,
+        None if has_secret && identity.basic && basic => ClientAuth::ClientSecretBasic,
+        _ => authentication(metadata, has_secret),
     }
 }
 
@@ -135,7 +168,14 @@ mod tests {
     }
 
     fn nobody() -> Identity {
-        Identity { given: None, metadata_url: None, name: "mcp-tether".into() }
+        Identity {
+            given: None,
+            auth: None,
+            basic: false,
+            metadata_url: None,
+            name: "mcp-tether".into(),
+            members: Map::new(),
+        }
     }
 
     fn chosen(
@@ -185,6 +225,30 @@ mod tests {
         }
         let later = ClientRecord { secret_expires_at: Some(1001), ..stored() };
         assert_eq!(chosen(&nobody(), &metadata(), Some(later)), "stored");
+    }
+
+    #[test]
+    fn how_a_given_client_authenticates() {
+        let listing = |methods: &[&str]| ServerMetadata {
+            token_endpoint_auth_methods_supported: Some(
+                methods.iter().map(ToString::to_string).collect(),
+            ),
+            ..metadata()
+        };
+        let both = listing(&["client_secret_post", "client_secret_basic"]);
+        let post = listing(&["client_secret_post"]);
+        let info = Identity { basic: true, ..nobody() };
+        let said = Identity { auth: Some(ClientAuth::ClientSecretBasic), ..nobody() };
+        for (identity, metadata, expected) in [
+            (&nobody(), &both, ClientAuth::ClientSecretPost),
+            (&info, &both, ClientAuth::ClientSecretBasic),
+            (&info, &metadata(), ClientAuth::ClientSecretBasic),
+            (&info, &post, ClientAuth::ClientSecretPost),
+            (&said, &post, ClientAuth::ClientSecretBasic),
+        ] {
+            assert_eq!(given_authentication(identity, metadata, true), expected);
+            assert_eq!(given_authentication(identity, metadata, false), ClientAuth::None);
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use url::{Origin, Url};
 
 use super::challenge::Challenge;
 use super::metadata::{
-    ResourceMetadata, ServerMetadata, canonical, covers, issuer_urls, resource_urls,
+    ResourceMetadata, ResourceProofs, ServerMetadata, canonical, covers, issuer_urls, resource_urls,
 };
 use super::web::Web;
 use crate::error::{Failure, FailureKind};
@@ -27,6 +27,8 @@ pub struct Discovered {
     pub scopes: Option<Vec<String>>,
     /// The authorization server.
     pub metadata: ServerMetadata,
+    /// What the resource's metadata says of tokens that are bound to a key.
+    pub dpop: ResourceProofs,
     /// Whether there is protected resource metadata, or everything is as in revision 2025-03-26.
     pub from_metadata: bool,
 }
@@ -88,7 +90,29 @@ pub async fn discover(
     challenge: &Challenge,
     known: Option<&str>,
 ) -> Result<Discovered, DiscoveryError> {
-    timeout(DISCOVERY_TIMEOUT, find(web, challenge, known)).await.unwrap_or_else(|_| {
+    in_time(Search::new(web), challenge, known).await
+}
+
+/// The same where no person will be sent anywhere: the authorization server needs no authorization
+/// endpoint.
+///
+/// # Errors
+/// See [`DiscoveryError`].
+pub async fn discover_unattended(
+    web: &Web,
+    challenge: &Challenge,
+    known: Option<&str>,
+) -> Result<Discovered, DiscoveryError> {
+    in_time(Search { unattended: true, ..Search::new(web) }, challenge, known).await
+}
+
+async fn in_time(
+    search: Search<'_>,
+    challenge: &Challenge,
+    known: Option<&str>,
+) -> Result<Discovered, DiscoveryError> {
+    let web = search.web;
+    timeout(DISCOVERY_TIMEOUT, find(search, challenge, known)).await.unwrap_or_else(|_| {
         let seconds = DISCOVERY_TIMEOUT.as_secs();
         let host = host(web.server());
         let text = format!("finding the authorization server of {host} took over {seconds} s");
@@ -97,11 +121,11 @@ pub async fn discover(
 }
 
 async fn find(
-    web: &Web,
+    mut search: Search<'_>,
     challenge: &Challenge,
     known: Option<&str>,
 ) -> Result<Discovered, DiscoveryError> {
-    let mut search = Search::new(web);
+    let (web, unattended) = (search.web, search.unattended);
     let Some(resource) = resource_metadata(&mut search, challenge).await? else {
         // One that points to metadata is not of the old kind, even if there is nothing.
         let old = challenge.bearer && challenge.resource_metadata.is_none();
@@ -109,6 +133,7 @@ async fn find(
             resource: canonical(web.server()),
             scopes: None,
             metadata: origin_metadata(&mut search, old).await?,
+            dpop: ResourceProofs::Unknown,
             from_metadata: false,
         });
     };
@@ -118,14 +143,15 @@ async fn find(
     } else {
         let all = &resource.authorization_servers;
         match known.and_then(|known| all.iter().find(|issuer| *issuer == known)) {
-            Some(known) => server_metadata(web, known).await?,
-            None => first_usable(web, all).await?,
+            Some(known) => of_issuer(web, known, unattended).await?,
+            None => first_usable(web, all, unattended).await?,
         }
     };
     Ok(Discovered {
         resource: resource.resource,
         scopes: resource.scopes_supported,
         metadata,
+        dpop: resource.dpop,
         from_metadata: true,
     })
 }
@@ -135,8 +161,36 @@ async fn find(
 /// # Errors
 /// See [`DiscoveryError`].
 pub async fn server_metadata(web: &Web, issuer: &str) -> Result<ServerMetadata, DiscoveryError> {
+    of_issuer(web, issuer, false).await
+}
+
+/// The metadata of the OpenID provider with this issuer identifier: where OpenID Connect Discovery 1.0
+/// (section 4) has them, else where others may be.
+///
+/// # Errors
+/// See [`DiscoveryError`].
+pub async fn openid_metadata(web: &Web, issuer: &str) -> Result<ServerMetadata, DiscoveryError> {
+    let search = Search { openid: true, ..Search::new(web) };
+    timeout(DISCOVERY_TIMEOUT, search_issuer(search, issuer)).await.unwrap_or_else(|_| {
+        let text = format!("finding {} took too long", host(web.server()));
+        Err(DiscoveryError::Transient(Failure::new(FailureKind::Timeout, text)))
+    })
+}
+
+async fn of_issuer(
+    web: &Web,
+    issuer: &str,
+    unattended: bool,
+) -> Result<ServerMetadata, DiscoveryError> {
+    search_issuer(Search { unattended, ..Search::new(web) }, issuer).await
+}
+
+async fn search_issuer(
+    mut search: Search<'_>,
+    issuer: &str,
+) -> Result<ServerMetadata, DiscoveryError> {
+    let web = search.web;
     let url = web.check(issuer).map_err(|failure| invalid(web.server(), &failure.message))?;
-    let mut search = Search::new(web);
     let found = search.metadata(issuer, &url, |found| found == issuer).await?;
     let nothing = "it has no authorization server metadata; its operator has to publish it";
     found.ok_or_else(|| search.give_up(&url).unwrap_or_else(|| invalid(&url, nothing)))
@@ -176,10 +230,14 @@ async fn resource_metadata(
 }
 
 /// The first of several authorization servers whose metadata can be used.
-async fn first_usable(web: &Web, issuers: &[String]) -> Result<ServerMetadata, DiscoveryError> {
+async fn first_usable(
+    web: &Web,
+    issuers: &[String],
+    unattended: bool,
+) -> Result<ServerMetadata, DiscoveryError> {
     let (mut transient, mut other) = (None, None);
     for issuer in issuers.iter().take(MAX_AUTHORIZATION_SERVERS) {
-        match server_metadata(web, issuer).await {
+        match of_issuer(web, issuer, unattended).await {
             Ok(found) => return Ok(found),
             Err(error) => {
                 tracing::debug!("an authorization server of {}: {error}", host(web.server()));
@@ -223,6 +281,10 @@ async fn origin_metadata(
 /// What was learnt from places that have no document to offer.
 struct Search<'a> {
     web: &'a Web,
+    /// Nobody will be sent to an authorization endpoint.
+    unattended: bool,
+    /// It is an OpenID provider.
+    openid: bool,
     /// The first that may have one later.
     transient: Option<Failure>,
     /// The first that must not be asked, or answers with something unacceptable.
@@ -233,7 +295,14 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn new(web: &Web) -> Search<'_> {
-        Search { web, transient: None, refused: None, unreachable: Vec::new() }
+        Search {
+            web,
+            unattended: false,
+            openid: false,
+            transient: None,
+            refused: None,
+            unreachable: Vec::new(),
+        }
     }
 
     /// The body of a successful response.
@@ -284,7 +353,11 @@ impl Search<'_> {
         is_right: impl Fn(&str) -> bool,
     ) -> Result<Option<ServerMetadata>, DiscoveryError> {
         let mut wrong = None;
-        for place in issuer_urls(base) {
+        let mut places = issuer_urls(base);
+        if self.openid {
+            places.reverse();
+        }
+        for place in places {
             let Some(document) = self.get(&place).await else { continue };
             let Some(found) = ServerMetadata::parse(&document) else { continue };
             if !is_right(&found.issuer) {
@@ -316,7 +389,7 @@ impl Search<'_> {
             ("authorization_endpoint", &found.authorization_endpoint),
             ("token_endpoint", &found.token_endpoint),
         ];
-        for (name, endpoint) in needed {
+        for (name, endpoint) in needed.into_iter().skip(usize::from(self.unattended)) {
             let Some(endpoint) = endpoint else {
                 return Err(invalid(base, &format!("its metadata has no {name}")));
             };
@@ -324,7 +397,11 @@ impl Search<'_> {
                 return Err(invalid(base, &format!("its {name}: {failure}")));
             }
         }
-        for endpoint in [&mut found.registration_endpoint, &mut found.revocation_endpoint] {
+        for endpoint in [
+            &mut found.registration_endpoint,
+            &mut found.revocation_endpoint,
+            &mut found.device_authorization_endpoint,
+        ] {
             if let Some(text) = endpoint
                 && let Err(failure) = self.web.admit(text).await
             {

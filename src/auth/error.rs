@@ -6,6 +6,7 @@ use super::authorization_response::ResponseError;
 use super::callback::CallbackError;
 use super::discovery::DiscoveryError;
 use super::registration::RegistrationError;
+use super::shared::Place;
 use super::token::TokenError;
 use crate::error::{Failure, FailureKind};
 use crate::store::StoreError;
@@ -63,13 +64,51 @@ pub enum AuthError {
         /// What it says.
         said: String,
     },
+    /// What proves that the token is ours is refused because of the time.
+    #[error("{host} refuses the proof that goes with the access token (DPoP): {trouble}")]
+    Clock {
+        /// Who refuses it.
+        host: String,
+        /// What is wrong with the clock, and the next step.
+        trouble: String,
+    },
+    /// Every nonce leads to the next one.
+    #[error(
+        "{host} asks for another DPoP nonce again and again; try again later, or use --dpop never"
+    )]
+    NonceAgain {
+        /// The MCP server.
+        host: String,
+    },
     /// Somebody has to sign in, and knows of it only from here.
-    #[error("sign in to {host} and try again; open")]
+    #[error("sign in to {host} {}and try again; open", with_code(.place))]
     SignInNeeded {
         /// The MCP server.
         host: String,
         /// Where.
-        url: String,
+        place: Place,
+    },
+    /// Nobody entered the codes that were given out.
+    #[error(
+        "nobody entered a code for {host} before it expired, {times} times; run: mcp-tether login {server}"
+    )]
+    CodesExpired {
+        /// The MCP server.
+        host: String,
+        /// Its URL, as it may be shown.
+        server: String,
+        /// How many there were.
+        times: usize,
+    },
+    /// A token that needs nobody was refused.
+    #[error("--grant {grant}: {said}; {next}")]
+    NotGranted {
+        /// The grant.
+        grant: &'static str,
+        /// Who refused, and why.
+        said: String,
+        /// The next step.
+        next: &'static str,
     },
     /// Nobody signed in in time.
     #[error(
@@ -92,7 +131,9 @@ pub enum AuthError {
         server: String,
     },
     /// There is nowhere to keep anything.
-    #[error("signing in needs a folder to keep credentials in; set HOME or MCP_TETHER_HOME")]
+    #[error(
+        "signing in needs a folder to keep credentials in; set HOME or MCP_TETHER_HOME, or use a --grant that needs nobody"
+    )]
     NoHome,
     /// The authorization server cannot be used.
     #[error("{0}")]
@@ -113,8 +154,21 @@ pub enum AuthError {
     #[error(transparent)]
     Callback(Arc<CallbackError>),
     /// The credential store.
-    #[error(transparent)]
+    #[error("{}{}", .0, or_elsewhere(.0))]
     Store(Arc<StoreError>),
+}
+
+/// The next step, where nothing can be written.
+fn or_elsewhere(error: &StoreError) -> &'static str {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    match error {
+        StoreError::Io { source, .. }
+            if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem) =>
+        {
+            "; set MCP_TETHER_HOME to a folder that can be written to, or use a --grant that needs nobody"
+        }
+        _ => "",
+    }
 }
 
 impl AuthError {
@@ -137,6 +191,31 @@ impl AuthError {
         }
     }
 
+    /// Whether this machine's clock is the reason, which no sign-in mends.
+    pub fn is_clock(&self) -> bool {
+        let token = |error: &TokenError| matches!(error, TokenError::Clock { .. });
+        match self {
+            AuthError::Clock { .. } => true,
+            AuthError::Token(error) => token(error),
+            _ => false,
+        }
+    }
+
+    /// Whether a code that a person has typed is not known, so that they may have mistyped it.
+    pub(super) fn is_wrong_code(&self) -> bool {
+        matches!(self, AuthError::Token(error) if error.is_invalid_grant())
+    }
+
+    /// Whether the authorization server does not let this client do what it asks for, by what it
+    /// says.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            AuthError::Token(error) => matches!(**error, TokenError::Refused { .. }),
+            AuthError::Registration(error) => matches!(**error, RegistrationError::Refused { .. }),
+            _ => false,
+        }
+    }
+
     /// Whether the server asks for authorization, and offers no way to sign in.
     pub fn is_not_offered(&self) -> bool {
         matches!(self, AuthError::Discovery(error)
@@ -152,11 +231,16 @@ impl AuthError {
         }
         let mut failure = Failure::new(FailureKind::Unauthorized, self.to_string()).at(shown);
         failure.unsent = true;
-        if let AuthError::SignInNeeded { url, .. } = self {
-            failure.sign_in_url = Some(url.clone());
+        if let AuthError::SignInNeeded { place, .. } = self {
+            failure.sign_in_url = Some(place.url.clone());
+            failure.sign_in_code = place.code.clone();
         }
         failure
     }
+}
+
+fn with_code(place: &Place) -> String {
+    place.code.as_ref().map(|code| format!("with the code {code} ")).unwrap_or_default()
 }
 
 macro_rules! from {

@@ -1,6 +1,7 @@
 //! One authorization code flow with PKCE: from discovery to the URL that the browser is sent to
 //! (OAuth 2.1, section 4.1).
 
+use oauth2::CsrfToken;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use url::Url;
@@ -9,21 +10,28 @@ use super::authorization_request::{self, AuthorizationRequest, Prepared};
 use super::authorizer::Authorizer;
 use super::browser::{self, Environment, Opened};
 use super::callback::Listener;
-use super::client::{self, Choice};
-use super::discovery::discover;
+use super::discovery::{Discovered, discover};
 use super::error::AuthError;
 use super::held::now;
-use super::metadata::ServerMetadata;
-use super::settings::{ClientSecret, ResourceParameter};
+use super::identity::{self, Asked, BOUND};
+use super::metadata::{ResourceProofs, ServerMetadata};
+use super::prover::{self, Prover, Reasons};
+use super::settings::{Dpop, ResourceParameter};
 use super::shared::Want;
-use super::{client_key, parameters, registration, scope};
+use super::{client_key, parameters, scope};
 use crate::limits::{BROWSER_TIMEOUT, LOCK_POLL, MAX_EXCERPT, RESUME_ATTEMPTS, TAB_INTERVAL};
 use crate::secret::Secret;
 use crate::store::record::VERSION;
-use crate::store::{ClientKey, ClientRecord, LoginLock, LoginRecord, StagedTab};
+use crate::store::{Binding, ClientRecord, LoginLock, LoginRecord, StagedTab};
+
+/// What ties an id token to the request that it is for (OpenID Connect Core 1.0, section 15.5.2).
+const NONCE: &str = "nonce";
+
+/// Bytes of randomness in it.
+const NONCE_BYTES: u32 = 32;
 
 /// Where it is noted that an authorization server refuses `resource`.
-const RESOURCE_REFUSED: &str = "resource_refused";
+pub(super) const RESOURCE_REFUSED: &str = "resource_refused";
 
 /// A flow that waits for the browser.
 pub(super) struct Flow {
@@ -31,15 +39,30 @@ pub(super) struct Flow {
     pub url: Url,
     pub state: Secret,
     pub verifier: Secret,
+    pub terms: Terms,
+    opened_at: u64,
+}
+
+/// Who asks whom for what.
+pub(super) struct Terms {
     pub metadata: ServerMetadata,
     pub token_endpoint: String,
     pub client: ClientRecord,
     pub resource: String,
     pub resource_parameter: Option<String>,
     pub scope: Option<String>,
-    /// The client was registered for this flow.
+    /// The key that the tokens are to be bound to.
+    pub dpop: Option<Binding>,
+    /// Proves that we have it.
+    pub prover: Option<Prover>,
+    /// What has to come back in an id token.
+    pub nonce: Option<String>,
+    /// What the client is registered for: a redirect URI, or [`DEVICE_CODE`](super::client::DEVICE_CODE).
+    redirect_uri: String,
+    /// A client is to be registered for tokens that are bound to a key.
+    bound: bool,
+    /// The client was registered for this sign-in.
     fresh: bool,
-    opened_at: u64,
 }
 
 impl Flow {
@@ -49,44 +72,18 @@ impl Flow {
             Some(found) => found.clone(),
             None => discover(&auth.web, &want.challenge, None).await?,
         };
-        let metadata = found.metadata;
         let settings = &auth.settings;
-        authorization_request::check_pkce(&metadata, settings.allow_missing_pkce_metadata)
+        authorization_request::check_pkce(&found.metadata, settings.allow_missing_pkce_metadata)
             .map_err(|error| AuthError::Unusable(error.to_string()))?;
-        let Some(token_endpoint) = metadata.token_endpoint.clone() else {
-            let issuer = auth.redactor.clean(&metadata.issuer, MAX_EXCERPT);
-            return Err(AuthError::Unusable(format!("{issuer} names no token endpoint")));
-        };
         let listener = Listener::bind(&settings.callback, &settings.server, None).await?;
-        let scope = want.scope.clone().or_else(|| {
-            scope::choose(
-                settings.scope.as_deref(),
-                want.challenge.scope.as_deref(),
-                found.scopes.as_deref(),
-                &metadata,
-            )
-        });
-        let redirect_uri = listener.redirect_uri().to_owned();
-        let (client, fresh) = identify(auth, &metadata, &redirect_uri, scope.as_deref()).await?;
-        let refused = client.other.contains_key(RESOURCE_REFUSED);
-        let resource_parameter = match &settings.resource {
-            ResourceParameter::Given(value) => Some(value.clone()),
-            ResourceParameter::AsPublished if !refused => Some(found.resource.clone()),
-            _ => None,
-        };
+        let terms = Terms::agree(auth, want, found, listener.redirect_uri()).await?;
         let mut flow = Flow {
             listener,
             // Replaced at once by `again`.
             url: settings.server.clone(),
             state: Secret::new(String::new()),
             verifier: Secret::new(String::new()),
-            metadata,
-            token_endpoint,
-            client,
-            resource: found.resource,
-            resource_parameter,
-            scope,
-            fresh,
+            terms,
             opened_at: now(),
         };
         flow.again(auth).await?;
@@ -98,13 +95,10 @@ impl Flow {
     pub async fn resume(auth: &Authorizer, lock: &LoginLock) -> Option<Flow> {
         let record = auth.store().ok()?.login(lock).await.ok()??;
         let settings = &auth.settings;
-        let given = settings.identity.given.as_ref();
-        if !is_recent(record.opened_at)
-            || given.is_some_and(|(id, _)| *id != record.client.client_id)
-        {
+        if !is_recent(record.opened_at) || record.device.is_some() || settings.device_code {
             return None;
         }
-        let metadata: ServerMetadata = serde_json::from_value(record.metadata).ok()?;
+        let terms = Terms::resume(auth, &record)?;
         let listener = rebind(auth, &record.client.redirect_uri).await?;
         tracing::info!("going on with the sign-in that another process has begun");
         Some(Flow {
@@ -112,31 +106,33 @@ impl Flow {
             url: Url::parse(&record.url).ok()?,
             state: record.state,
             verifier: record.verifier,
-            token_endpoint: metadata.token_endpoint.clone()?,
-            metadata,
-            client: record.client,
-            resource: record.resource,
-            resource_parameter: record.resource_parameter,
-            scope: record.scope,
-            fresh: false,
+            terms,
             opened_at: record.opened_at,
         })
     }
 
     /// Makes a new URL, with a `state` and a code challenge of its own, for the same listener.
     pub async fn again(&mut self, auth: &Authorizer) -> Result<(), AuthError> {
-        let endpoint = self.metadata.authorization_endpoint.as_deref().unwrap_or_default();
+        let endpoint = self.terms.metadata.authorization_endpoint.as_deref().unwrap_or_default();
         let endpoint = auth
             .web
             .check(endpoint)
             .map_err(|error| AuthError::Unusable(format!("authorization endpoint: {error}")))?;
-        let additions = parameters::for_provider(&endpoint, &auth.settings.auth_params);
+        let mut additions = parameters::for_provider(&endpoint, &auth.settings.auth_params);
+        if auth.settings.openid.is_some() {
+            let nonce = CsrfToken::new_random_len(NONCE_BYTES).into_secret();
+            additions.retain(|(name, _)| name != NONCE);
+            additions.push((NONCE.to_owned(), nonce.clone()));
+            self.terms.nonce = Some(nonce);
+        }
+        let jkt = self.terms.prover.as_ref().map(Prover::thumbprint);
         let request = AuthorizationRequest {
             endpoint: &endpoint,
-            client_id: &self.client.client_id,
+            client_id: &self.terms.client.client_id,
             redirect_uri: self.listener.redirect_uri(),
-            scope: self.scope.as_deref(),
-            resource: self.resource_parameter.as_deref(),
+            scope: self.terms.scope.as_deref(),
+            resource: self.terms.resource_parameter.as_deref(),
+            dpop_jkt: jkt.as_deref(),
             params: &additions,
         };
         let Prepared { url, state, verifier } = authorization_request::prepare(&request)
@@ -149,21 +145,11 @@ impl Flow {
     /// What another process needs to go on.
     pub fn record(&self) -> LoginRecord {
         LoginRecord {
-            version: VERSION,
             url: self.url.to_string(),
             state: self.state.clone(),
             verifier: self.verifier.clone(),
             opened_at: self.opened_at,
-            // It came from JSON.
-            metadata: serde_json::to_value(&self.metadata).unwrap_or_default(),
-            client: ClientRecord {
-                redirect_uri: self.listener.redirect_uri().to_owned(),
-                ..self.client.clone()
-            },
-            resource: self.resource.clone(),
-            resource_parameter: self.resource_parameter.clone(),
-            scope: self.scope.clone(),
-            other: serde_json::Map::new(),
+            ..self.terms.record()
         }
     }
 
@@ -173,6 +159,123 @@ impl Flow {
         match &auth.settings.browser {
             Some(environment) => open(url.clone(), environment.clone(), note).await,
             None => Opened::No("--no-browser"),
+        }
+    }
+}
+
+impl Terms {
+    /// Becomes known to the authorization server that was `found`, by something to be called back
+    /// at, and settles what is asked for.
+    pub async fn agree(
+        auth: &Authorizer,
+        want: &Want,
+        found: Discovered,
+        redirect_uri: &str,
+    ) -> Result<Terms, AuthError> {
+        let settings = &auth.settings;
+        let dpop = prover::binding(&Reasons {
+            setting: settings.dpop,
+            challenge: &want.challenge,
+            metadata: Some(&found.metadata),
+            resource: found.dpop,
+            proven: auth.held().has_proven(),
+        });
+        let dpop = dpop.map_err(|error| AuthError::Unusable(error.to_string()))?;
+        let prover = auth.prover(dpop.as_ref());
+        let prover = prover.map_err(|error| AuthError::Unusable(error.to_string()))?;
+        let bound = match settings.dpop {
+            Dpop::Always => true,
+            // Elsewhere the same client may have to get others as well.
+            Dpop::Auto => found.dpop == ResourceProofs::Required,
+            Dpop::Never => false,
+        };
+        let metadata = found.metadata;
+        let Some(token_endpoint) = metadata.token_endpoint.clone() else {
+            let issuer = auth.redactor.clean(&metadata.issuer, MAX_EXCERPT);
+            return Err(AuthError::Unusable(format!("{issuer} names no token endpoint")));
+        };
+        let scope = want.scope.clone().or_else(|| {
+            scope::choose(
+                settings.scope.as_deref(),
+                want.challenge.scope.as_deref(),
+                found.scopes.as_deref(),
+                &metadata,
+            )
+        });
+        let asked = Asked { redirect_uri, scope: scope.as_deref(), bound, proves: dpop.is_some() };
+        let (client, fresh) = identity::of(auth, &metadata, &asked).await?;
+        let refused = client.other.contains_key(RESOURCE_REFUSED);
+        let resource_parameter = match &settings.resource {
+            ResourceParameter::Given(value) => Some(value.clone()),
+            ResourceParameter::AsPublished if !refused => Some(found.resource.clone()),
+            _ => None,
+        };
+        Ok(Terms {
+            metadata,
+            token_endpoint,
+            client,
+            resource: found.resource,
+            resource_parameter,
+            scope,
+            dpop,
+            prover,
+            bound,
+            nonce: None,
+            redirect_uri: redirect_uri.to_owned(),
+            fresh,
+        })
+    }
+
+    /// Those of a sign-in that another process has begun, unless it is for another client, `--dpop`
+    /// says otherwise, or its key is damaged.
+    pub fn resume(auth: &Authorizer, record: &LoginRecord) -> Option<Terms> {
+        let given = auth.settings.identity.given.as_ref();
+        if given.is_some_and(|(id, _)| *id != record.client.client_id)
+            || !auth.settings.dpop.admits(record.dpop.is_some())
+        {
+            return None;
+        }
+        let prover = match auth.prover(record.dpop.as_ref()) {
+            Ok(prover) => prover,
+            Err(error) => {
+                tracing::warn!("the key of the sign-in under way cannot be used: {error}");
+                return None;
+            }
+        };
+        let metadata: ServerMetadata = serde_json::from_value(record.metadata.clone()).ok()?;
+        Some(Terms {
+            token_endpoint: metadata.token_endpoint.clone()?,
+            metadata,
+            client: record.client.clone(),
+            resource: record.resource.clone(),
+            resource_parameter: record.resource_parameter.clone(),
+            scope: record.scope.clone(),
+            dpop: record.dpop.clone(),
+            prover,
+            bound: record.client.other.contains_key(BOUND),
+            nonce: nonce_in(&record.url).filter(|_| record.device.is_none()),
+            redirect_uri: record.client.redirect_uri.clone(),
+            fresh: false,
+        })
+    }
+
+    /// The part of a record that another process needs to go on with them.
+    pub fn record(&self) -> LoginRecord {
+        LoginRecord {
+            version: VERSION,
+            url: String::new(),
+            state: Secret::new(String::new()),
+            verifier: Secret::new(String::new()),
+            opened_at: now(),
+            // It came from JSON.
+            metadata: serde_json::to_value(&self.metadata).unwrap_or_default(),
+            client: ClientRecord { redirect_uri: self.redirect_uri.clone(), ..self.client.clone() },
+            resource: self.resource.clone(),
+            resource_parameter: self.resource_parameter.clone(),
+            scope: self.scope.clone(),
+            dpop: self.dpop.clone(),
+            device: None,
+            other: serde_json::Map::new(),
         }
     }
 
@@ -202,9 +305,14 @@ impl Flow {
         if !self.forget_client(auth).await? || fresh {
             return Ok(false);
         }
-        let redirect_uri = self.listener.redirect_uri().to_owned();
-        let scope = self.scope.as_deref();
-        (self.client, self.fresh) = identify(auth, &self.metadata, &redirect_uri, scope).await?;
+        let asked = Asked {
+            redirect_uri: &self.redirect_uri,
+            scope: self.scope.as_deref(),
+            bound: self.bound,
+            proves: self.dpop.is_some(),
+        };
+        let identified = identity::of(auth, &self.metadata, &asked).await?;
+        (self.client, self.fresh) = identified;
         Ok(true)
     }
 
@@ -217,6 +325,12 @@ impl Flow {
         auth.store()?.remove_client(&key).await?;
         Ok(true)
     }
+}
+
+/// What the request at `url` had.
+fn nonce_in(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    url.query_pairs().find(|(name, _)| name == NONCE).map(|(_, value)| value.into_owned())
 }
 
 /// Whether something happened within [`TAB_INTERVAL`]. What lies ahead was written while the clock
@@ -259,80 +373,5 @@ async fn open(url: Url, environment: Environment, note: Option<StagedTab>) -> Op
             _ => Opened::Yes,
         },
         Err(_) => Opened::No("the system gives no thread"),
-    }
-}
-
-/// The client that we are at this authorization server, and whether it was registered just now.
-async fn identify(
-    auth: &Authorizer,
-    metadata: &ServerMetadata,
-    redirect_uri: &str,
-    scope: Option<&str>,
-) -> Result<(ClientRecord, bool), AuthError> {
-    let store = auth.store()?;
-    let profile = &auth.settings.profile;
-    let key = ClientKey::new(&metadata.issuer, redirect_uri, profile);
-    let stored = store.client(&key).await?;
-    let notes = stored.as_ref().map(|stored| stored.other.clone()).unwrap_or_default();
-    let mut identity = auth.settings.identity.clone();
-    if let Some((id, secret)) = &mut identity.given {
-        let bound = store.client(&given_key(id, profile)).await?;
-        if let Some(bound) = bound.filter(|bound| bound.issuer != metadata.issuer) {
-            let shown = |issuer: &str| auth.redactor.clean(issuer, MAX_EXCERPT);
-            return Err(AuthError::Unusable(format!(
-                "--client-id belongs to {}, but the server now names {}; if that is right, use another --profile",
-                shown(&bound.issuer),
-                shown(&metadata.issuer)
-            )));
-        }
-        *secret = given_secret(auth).await?;
-    }
-    let (mut client, fresh) = match client::choose(&identity, metadata, redirect_uri, stored, now())
-    {
-        Choice::Use(client) => (client, false),
-        Choice::Register => {
-            let name = &identity.name;
-            let client =
-                registration::register(&auth.web, metadata, redirect_uri, name, scope).await?;
-            store.write_client(&key, &client).await?;
-            (client, true)
-        }
-        Choice::Impossible(message) => return Err(AuthError::Unusable(message)),
-    };
-    for (name, value) in notes {
-        client.other.entry(name).or_insert(value);
-    }
-    if let Some(secret) = &client.client_secret {
-        auth.redactor.learn(secret.clone());
-    }
-    Ok((client, fresh))
-}
-
-/// Where it is noted which authorization server a given client belongs to.
-fn given_key(client_id: &str, profile: &str) -> ClientKey {
-    ClientKey::new("given", client_id, profile)
-}
-
-/// A given client belongs to the first authorization server that accepts it (2026-07-28,
-/// basic/authorization/client-registration, "Authorization Server Binding").
-pub(super) async fn bind_given(auth: &Authorizer, client: &ClientRecord) -> Result<(), AuthError> {
-    if auth.settings.identity.given.is_none() {
-        return Ok(());
-    }
-    let note = ClientRecord { client_secret: None, ..client.clone() };
-    let key = given_key(&client.client_id, &auth.settings.profile);
-    Ok(auth.store()?.write_client(&key, &note).await?)
-}
-
-async fn given_secret(auth: &Authorizer) -> Result<Option<Secret>, AuthError> {
-    match &auth.settings.client_secret {
-        None => Ok(None),
-        Some(ClientSecret::Value(secret)) => Ok(Some(secret.clone())),
-        Some(ClientSecret::Keyring(name)) => {
-            let found = auth.store()?.secret(name).await?;
-            let missing =
-                || AuthError::Unusable(format!("--client-secret: the keyring has no {name}"));
-            found.map(Some).ok_or_else(missing)
-        }
     }
 }

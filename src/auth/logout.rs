@@ -4,7 +4,7 @@
 use super::error::AuthError;
 use super::token;
 use super::web::Web;
-use crate::store::{Entry, Store, TokenRecord};
+use crate::store::{ClientAuth, Entry, Store, TokenRecord};
 
 /// What became of the tokens at the authorization server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum Revocation {
     Done,
     /// The server offers no revocation: they live until they expire.
     NotOffered,
+    /// Who we were can be proven only with what is not stored (`--grant`).
+    NotProven,
     /// It failed, for this reason.
     Failed(String),
     /// There was nothing stored to be revoked.
@@ -43,6 +45,9 @@ async fn revoke(web: &Web, record: &TokenRecord) -> Revocation {
     let Some(endpoint) = &record.revocation_endpoint else {
         return Revocation::NotOffered;
     };
+    if record.grant.is_some() && record.client.auth != ClientAuth::None {
+        return Revocation::NotProven;
+    }
     // Revoking a refresh token ends its access tokens as well, where the server can do that; some
     // cannot (RFC 7009, section 2.1).
     let refresh = record.refresh_token.as_ref().map(|token| (token, "refresh_token"));

@@ -17,7 +17,23 @@ pub struct ResourceMetadata {
     pub authorization_servers: Vec<String>,
     /// The scopes that are used with it.
     pub scopes_supported: Option<Vec<String>>,
+    /// What it says of proofs that are signed with ES256.
+    pub dpop: ResourceProofs,
 }
+
+/// What a protected resource says of tokens that are bound to a key (RFC 9728, section 2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ResourceProofs {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// It takes proofs (`dpop_signing_alg_values_supported`).
+    Taken,
+    /// It takes no token without one (`dpop_bound_access_tokens_required`).
+    Required,
+}
+
+const DPOP_ALGORITHMS: &str = "dpop_signing_alg_values_supported";
 
 /// What an authorization server says of itself (RFC 8414, section 2; OpenID Connect Discovery 1.0,
 /// section 3). URLs stay the strings that they are in the document.
@@ -34,16 +50,26 @@ pub struct ServerMetadata {
     pub registration_endpoint: Option<String>,
     /// Token revocation (RFC 7009).
     pub revocation_endpoint: Option<String>,
+    /// Where codes for another device are given out (RFC 8628).
+    pub device_authorization_endpoint: Option<String>,
     /// Every scope it knows.
     pub scopes_supported: Option<Vec<String>>,
     /// PKCE methods (RFC 7636).
     pub code_challenge_methods_supported: Option<Vec<String>>,
     /// Client authentication at the token endpoint; absent means `client_secret_basic`.
     pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    /// How client assertions may be signed (`private_key_jwt`).
+    pub token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
+    /// The token endpoint for clients with a certificate (RFC 8705, section 5).
+    pub mtls_token_endpoint: Option<String>,
+    /// Whether tokens are bound to the certificate of the connection (RFC 8705, section 3.3).
+    pub tls_client_certificate_bound_access_tokens: bool,
     /// Whether `client_id` may be the URL of a Client ID Metadata Document.
     pub client_id_metadata_document_supported: bool,
     /// Whether authorization responses carry `iss` (RFC 9207).
     pub authorization_response_iss_parameter_supported: bool,
+    /// What proofs may be signed with (RFC 9449, section 5.1).
+    pub dpop_signing_alg_values_supported: Option<Vec<String>>,
 }
 
 impl ResourceMetadata {
@@ -54,6 +80,13 @@ impl ResourceMetadata {
             resource: text(&mut members, "resource")?,
             authorization_servers: texts(&mut members, "authorization_servers").unwrap_or_default(),
             scopes_supported: texts(&mut members, "scopes_supported"),
+            dpop: match flag(&mut members, "dpop_bound_access_tokens_required") {
+                true => ResourceProofs::Required,
+                false if has_es256(texts(&mut members, DPOP_ALGORITHMS).as_ref()) => {
+                    ResourceProofs::Taken
+                }
+                false => ResourceProofs::Unknown,
+            },
         })
     }
 }
@@ -68,11 +101,24 @@ impl ServerMetadata {
             token_endpoint: text(members, "token_endpoint"),
             registration_endpoint: text(members, "registration_endpoint"),
             revocation_endpoint: text(members, "revocation_endpoint"),
+            device_authorization_endpoint: text(members, "device_authorization_endpoint"),
             scopes_supported: texts(members, "scopes_supported"),
             code_challenge_methods_supported: texts(members, "code_challenge_methods_supported"),
             token_endpoint_auth_methods_supported: texts(
                 members,
                 "token_endpoint_auth_methods_supported",
+            ),
+            token_endpoint_auth_signing_alg_values_supported: texts(
+                members,
+                "token_endpoint_auth_signing_alg_values_supported",
+            ),
+            mtls_token_endpoint: match members.remove("mtls_endpoint_aliases") {
+                Some(Value::Object(mut aliases)) => text(&mut aliases, "token_endpoint"),
+                _ => None,
+            },
+            tls_client_certificate_bound_access_tokens: flag(
+                members,
+                "tls_client_certificate_bound_access_tokens",
             ),
             client_id_metadata_document_supported: flag(
                 members,
@@ -82,7 +128,13 @@ impl ServerMetadata {
                 members,
                 "authorization_response_iss_parameter_supported",
             ),
+            dpop_signing_alg_values_supported: texts(members, DPOP_ALGORITHMS),
         })
+    }
+
+    /// Whether it says that it takes proofs with the algorithm of our keys (RFC 9449, section 5.1).
+    pub fn takes_proofs(&self) -> bool {
+        has_es256(self.dpop_signing_alg_values_supported.as_ref())
     }
 
     /// The endpoints of revision 2025-03-26 at the origin of `server`, for servers without metadata
@@ -162,6 +214,10 @@ fn at(base: &Url, before: &str, path: &str, after: &str) -> Url {
     url.set_query(None);
     url.set_fragment(None);
     url
+}
+
+fn has_es256(algorithms: Option<&Vec<String>>) -> bool {
+    algorithms.is_some_and(|names| names.iter().any(|name| name == "ES256"))
 }
 
 fn object(document: &[u8]) -> Option<Map<String, Value>> {
@@ -315,6 +371,7 @@ mod tests {
             resource: "http://h:1".into(),
             authorization_servers: vec!["https://a".into()],
             scopes_supported: None,
+            dpop: ResourceProofs::Unknown,
         };
         assert_eq!(found, Some(wanted));
     }

@@ -9,12 +9,14 @@ use tokio::time::sleep;
 
 use super::authorizer::Authorizer;
 use super::error::AuthError;
+use super::given;
 use super::held::{is_expired, now};
+use super::prover::Prover;
 use super::settings::ResourceParameter;
-use super::token::{self, Patience, TokenError, Tokens};
+use super::token::{self, Again, Patience, TokenError, Tokens};
 use crate::limits::LOCK_POLL;
 use crate::secret::Secret;
-use crate::store::{Lock, RecordKey, Stamp, TokenRecord};
+use crate::store::{Binding, Lock, RecordKey, Stamp, TokenRecord};
 
 /// Replaces `old`, which this process holds, by a newer record.
 ///
@@ -46,25 +48,30 @@ async fn locked_refresh(auth: &Authorizer, old: &TokenRecord) -> Result<(), Auth
             return Ok(());
         }
         tokio::select! {
+            biased;
             lock = store.lock(&key) => break lock?,
             () = changed(auth, &stamp) => {}
         }
     };
     let Some(current) = newer(auth, &key, old).await? else { return Ok(()) };
-    let Some(refresh_token) = &current.refresh_token else {
-        return Err(AuthError::NeedsLogin { host: auth.host(), server: auth.shown() });
-    };
-    let mut current = current.clone();
-    let mut answer = patiently(auth, &current, refresh_token).await;
+    let needs_login = || AuthError::NeedsLogin { host: auth.host(), server: auth.shown() };
+    let Some(refresh_token) = &current.refresh_token else { return Err(needs_login()) };
+    let client = given::current(auth, &current.client).await?;
+    let mut current = TokenRecord { client, ..current.clone() };
+    auth.held().keep_switch(&mut current);
+    let prover = auth.prover(current.dpop.as_ref());
+    // With a key that cannot be used the tokens are worth nothing.
+    let prover = prover.map_err(|_| needs_login())?;
+    let mut answer = patiently(auth, &current, refresh_token, prover.as_ref()).await;
     if answer.as_ref().is_err_and(TokenError::rejects_resource)
         && auth.settings.resource == ResourceParameter::AsPublished
         && current.resource_parameter.take().is_some()
     {
-        answer = patiently(auth, &current, refresh_token).await;
+        answer = patiently(auth, &current, refresh_token, prover.as_ref()).await;
     }
     match answer {
         Ok(tokens) => {
-            let record = renewed(&current, tokens);
+            let record = auth.identified(renewed(&current, tokens), None, Some(&current))?;
             // Used even if it cannot be kept: the old one is spent.
             auth.hold(record.clone());
             store.write_token(lock, &record).await?;
@@ -97,6 +104,10 @@ async fn newer(
         return Err(AuthError::NeedsLogin { host: auth.host(), server: auth.shown() });
     };
     auth.held().stamp = Some(stamp);
+    if !auth.admits(&current) {
+        // Another process wants it otherwise.
+        return Err(AuthError::NeedsLogin { host: auth.host(), server: auth.shown() });
+    }
     if current.access_token != old.access_token && !is_expired(&current, now()) {
         auth.hold(current);
         return Ok(None);
@@ -117,19 +128,18 @@ async fn patiently(
     auth: &Authorizer,
     record: &TokenRecord,
     refresh_token: &Secret,
+    prover: Option<&Prover>,
 ) -> Result<Tokens, TokenError> {
     let mut patience = Patience::default();
+    let with = Again {
+        scope: record.requested_scope.as_deref(),
+        resource: record.resource_parameter.as_deref(),
+        params: &auth.settings.token_params,
+        proof: prover.map(|prover| auth.proof(prover)),
+    };
     loop {
-        let answer = token::refresh(
-            &auth.web,
-            &record.client,
-            &record.token_endpoint,
-            refresh_token,
-            record.requested_scope.as_deref(),
-            record.resource_parameter.as_deref(),
-            &auth.settings.token_params,
-        );
-        let outcome = answer.await;
+        let (client, endpoint) = (&record.client, &record.token_endpoint);
+        let outcome = token::refresh(&auth.web, client, endpoint, refresh_token, with).await;
         if !patience.again(&outcome).await {
             return outcome;
         }
@@ -139,7 +149,9 @@ async fn patiently(
 /// The record after a refresh: what the answer leaves out stays.
 fn renewed(old: &TokenRecord, tokens: Tokens) -> TokenRecord {
     let obtained_at = now();
+    let bound = tokens.bound;
     TokenRecord {
+        dpop: old.dpop.clone().map(|binding| Binding { bound, ..binding }),
         access_token: tokens.access_token,
         refresh_token: tokens.refresh_token.or_else(|| old.refresh_token.clone()),
         id_token: tokens.id_token.or_else(|| old.id_token.clone()),

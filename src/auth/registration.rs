@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::client::{authentication, host, preferred_method};
+use super::client::{DEVICE_CODE, authentication, host, preferred_method};
 use super::metadata::ServerMetadata;
 use super::token_endpoint::excerpt;
 use super::web::{Answer, Web};
@@ -54,17 +54,31 @@ pub enum RegistrationError {
     },
 }
 
-/// Registers a native application with one redirect URI.
+/// What is registered.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The one redirect URI, or [`DEVICE_CODE`] for sign-ins with a code and nothing else.
+    pub redirect_uri: &'a str,
+    /// `client_name`.
+    pub name: &'a str,
+    /// `scope`.
+    pub scope: Option<&'a str>,
+    /// `dpop_bound_access_tokens` (RFC 9449, section 5.2).
+    pub bound: bool,
+    /// What the person says, which goes before all of it.
+    pub members: &'a Map<String, Value>,
+}
+
+/// Registers a native application.
 ///
 /// # Errors
 /// See [`RegistrationError`].
 pub async fn register(
     web: &Web,
     metadata: &ServerMetadata,
-    redirect_uri: &str,
-    name: &str,
-    scope: Option<&str>,
+    wanted: &Wanted<'_>,
 ) -> Result<ClientRecord, RegistrationError> {
+    let Wanted { redirect_uri, name, scope, bound, members } = *wanted;
     let host = host(metadata);
     let invalid = |what| RegistrationError::Invalid { host: host.clone(), what };
     let endpoint = metadata.registration_endpoint.as_deref().unwrap_or_default();
@@ -79,12 +93,24 @@ pub async fn register(
         "application_type": application_type(redirect_uri),
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
-        "token_endpoint_auth_method": method,
+        METHOD: method,
     });
+    if bound {
+        request[BOUND] = true.into();
+    }
+    let by_code = redirect_uri == DEVICE_CODE;
+    if by_code {
+        request["grant_types"] = json!([DEVICE_CODE, "refresh_token"]);
+        (request["redirect_uris"], request["response_types"]) = (json!([]), json!([]));
+    }
     let scope = scope.and_then(|scope| registrable(scope, metadata));
     if let Some(scope) = &scope {
         request["scope"] = scope.as_str().into();
     }
+    if let Some(request) = request.as_object_mut() {
+        request.extend(members.clone());
+    }
+    let has_scope = request.get("scope").is_some();
     let send = async |request: &Value| {
         let body = Bytes::from(request.to_string());
         let answer = web.post(&endpoint, "application/json", HeaderMap::new(), body).await;
@@ -94,10 +120,18 @@ pub async fn register(
         })
     };
     let mut answer = send(&request).await?;
-    if answer.status == StatusCode::BAD_REQUEST && scope.is_some() {
-        // Scopes of a resource need not be the server's own, and without any it may give all.
+    if answer.status == StatusCode::BAD_REQUEST && (has_scope || by_code || bound) {
+        // Scopes of a resource need not be the server's own, and without any it may give all. A
+        // client gets bound tokens by its proofs, whatever it is registered for.
         if let Some(members) = request.as_object_mut() {
             members.remove("scope");
+            members.remove(BOUND);
+        }
+        if by_code {
+            // Some want the members that are of no use here.
+            request["grant_types"] = json!([DEVICE_CODE, "authorization_code", "refresh_token"]);
+            request["redirect_uris"] = json!([UNUSED_REDIRECT_URI]);
+            request["response_types"] = json!(["code"]);
         }
         answer = send(&request).await?;
     }
@@ -113,10 +147,10 @@ pub async fn register(
             redirect_uri: redirect_uri.to_owned(),
         });
     }
-    let members: Map<String, Value> =
+    let answered: Map<String, Value> =
         serde_json::from_slice(&answer.body).map_err(|_| invalid("something that is no JSON"))?;
-    let text = |name: &str| members.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
-    let client_id = match members.get("client_id") {
+    let text = |name: &str| answered.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
+    let client_id = match answered.get("client_id") {
         Some(Value::Number(id)) => id.to_string(),
         _ => text("client_id").ok_or_else(|| invalid("no client_id"))?.to_owned(),
     };
@@ -125,14 +159,18 @@ pub async fn register(
         web.redactor().learn(secret.clone());
     }
     // What the server says counts. Where it says nothing, it did not make a secret for nothing.
-    let auth = match (text("token_endpoint_auth_method"), &client_secret) {
+    let auth = match (text(METHOD), &client_secret) {
         (_, None) | (Some("none"), _) => ClientAuth::None,
         (Some("client_secret_post"), _) => ClientAuth::ClientSecretPost,
         (Some("client_secret_basic"), _) => ClientAuth::ClientSecretBasic,
-        _ => authentication(metadata, true),
+        _ => match members.get(METHOD).and_then(Value::as_str) {
+            Some("client_secret_post") => ClientAuth::ClientSecretPost,
+            Some("client_secret_basic") => ClientAuth::ClientSecretBasic,
+            _ => authentication(metadata, true),
+        },
     };
     let client_secret = client_secret.filter(|_| auth != ClientAuth::None);
-    let expires_at = members.get("client_secret_expires_at").and_then(seconds);
+    let expires_at = answered.get("client_secret_expires_at").and_then(seconds);
     Ok(ClientRecord {
         version: VERSION,
         issuer: metadata.issuer.clone(),
@@ -145,6 +183,12 @@ pub async fn register(
         other: Map::new(),
     })
 }
+
+const BOUND: &str = "dpop_bound_access_tokens";
+const METHOD: &str = "token_endpoint_auth_method";
+
+/// Registered where a redirect URI is demanded that is never used.
+const UNUSED_REDIRECT_URI: &str = "http://127.0.0.1/callback";
 
 /// OpenID Connect Dynamic Client Registration 1.0, section 2: native clients are called back on
 /// loopback, web clients by https.

@@ -12,7 +12,8 @@ use super::challenge::Challenge;
 use super::discovery::Discovered;
 use super::error::AuthError;
 use super::held::{is_expired, now};
-use super::settings::Mode;
+use super::person::Person;
+use super::settings::{Dpop, Mode};
 use crate::limits::{MAX_STEP_UPS, SIGN_IN_PAUSE, TAB_INTERVAL};
 use crate::secret::Secret;
 use crate::store::TokenRecord;
@@ -30,6 +31,17 @@ pub(super) struct Want {
     pub discovered: Option<Discovered>,
     /// A person has asked for it and is there.
     pub by_hand: bool,
+    /// They, where they can be spoken to.
+    pub person: Option<Arc<dyn Person>>,
+}
+
+/// Where a person has to go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The URL.
+    pub url: String,
+    /// The code to enter there, or to compare. No secret, and fit to be shown.
+    pub code: Option<String>,
 }
 
 /// The sign-in of this process.
@@ -43,8 +55,8 @@ pub enum Login {
     Preparing,
     /// A person has to act.
     Waiting {
-        /// The authorization URL.
-        url: String,
+        /// Where.
+        place: Place,
         /// Whether a browser shows it, as far as we know.
         opened: bool,
     },
@@ -71,11 +83,19 @@ impl Login {
     }
 
     /// Where a person has to go who cannot know of it otherwise.
-    pub fn unseen_url(&self) -> Option<&str> {
+    pub fn unseen(&self) -> Option<&Place> {
         match self {
-            Login::Waiting { url, opened: false } => Some(url),
+            Login::Waiting { place, opened: false } => Some(place),
             _ => None,
         }
+    }
+
+    pub(super) fn is_same_wait(&self, other: &Login) -> bool {
+        let wait = |login: &Login| match login {
+            Login::Waiting { place, opened } => Some((place.clone(), *opened)),
+            _ => None,
+        };
+        wait(self).is_some() && wait(self) == wait(other)
     }
 }
 
@@ -96,21 +116,21 @@ impl Authorizer {
                 Login::Failed { error, .. } => return Err(error),
                 _ => {}
             }
-            let url = state.unseen_url().map(str::to_owned);
-            let limit = url.zip(patience);
+            let limit = state.unseen().cloned().zip(patience);
             tokio::select! {
+                biased;
                 changed = login.changed() => if changed.is_err() {
                     return Err(AuthError::Ending { host: self.host(), server: self.shown() });
                 },
-                url = async {
+                place = async {
                     match limit {
-                        Some((url, patience)) => {
+                        Some((place, patience)) => {
                             sleep_until(start + patience).await;
-                            url
+                            place
                         }
                         None => std::future::pending().await,
                     }
-                } => return Err(AuthError::SignInNeeded { host: self.host(), url }),
+                } => return Err(AuthError::SignInNeeded { host: self.host(), place }),
             }
         }
     }
@@ -128,13 +148,14 @@ impl Authorizer {
             state if state.is_running() => return Ok(()),
             _ => {}
         }
-        if let Some(scope) = &want.scope {
+        // Without a person at the authorization server it was counted before.
+        if let Some(scope) = want.scope.as_ref().filter(|_| self.settings.unattended.is_none()) {
             self.count_step_up(scope)?;
         }
         self.login.send_replace(Login::Preparing);
         let auth = self.clone();
         let task = tokio::spawn(async move {
-            let work = AssertUnwindSafe(auth.sign_in(&want)).catch_unwind();
+            let work = AssertUnwindSafe(auth.sign_in_there(&want)).catch_unwind();
             let outcome = work.await.unwrap_or_else(|_| {
                 Err(AuthError::Unusable("the sign-in failed; please report this with -vv".into()))
             });
@@ -152,24 +173,52 @@ impl Authorizer {
 
     /// A server that always wants more must not be able to open tabs: each set of scopes is asked
     /// for once in [`TAB_INTERVAL`], and no more than [`MAX_STEP_UPS`] of them.
-    fn count_step_up(&self, scope: &str) -> Result<(), AuthError> {
+    pub(super) fn count_step_up(&self, scope: &str) -> Result<(), AuthError> {
         let mut held = self.held();
         held.step_ups.retain(|(_, at)| at.elapsed() < TAB_INTERVAL);
         let again = held.step_ups.iter().any(|(asked, _)| asked == scope);
         if again || held.step_ups.len() >= MAX_STEP_UPS {
             return Err(AuthError::TooManyStepUps { host: self.host(), server: self.shown() });
         }
-        held.step_ups.push((scope.to_owned(), std::time::Instant::now()));
+        held.step_ups.push((scope.to_owned(), Instant::now()));
         Ok(())
     }
 
-    /// A sign-in that a person asked for (`mcp-tether login`).
+    /// Nobody has answered the question for this scope: it does not count.
+    pub(super) fn forget_step_up(&self, scope: &str) {
+        self.held().step_ups.retain(|(asked, _)| asked != scope);
+    }
+
+    /// A sign-in that a person asked for (`mcp-tether login`), who can be spoken to if there is a
+    /// `person`.
     ///
     /// # Errors
     /// Why it came to nothing.
-    pub async fn sign_in_by_hand(&self, challenge: &Challenge) -> Result<(), AuthError> {
-        let want = Want { challenge: challenge.clone(), by_hand: true, ..Want::default() };
-        self.sign_in(&want).await
+    pub async fn sign_in_by_hand(
+        self: &Arc<Self>,
+        challenge: &Challenge,
+        person: Option<Arc<dyn Person>>,
+    ) -> Result<(), AuthError> {
+        let challenge = challenge.clone();
+        let want = Want { challenge, by_hand: true, person, ..Want::default() };
+        match self.settings.unattended {
+            Some(_) => match self.obtain(&want, Instant::now()).await {
+                Err(AuthError::NeedsLogin { .. }) if self.company.is_some() => {
+                    self.sign_in_there(&want).await
+                }
+                outcome => outcome,
+            },
+            None => self.sign_in(&want).await,
+        }
+    }
+
+    /// Signs a person in where they are known: at the authorization server, or at the identity provider
+    /// of their company, whose word then brings a token.
+    async fn sign_in_there(self: &Arc<Self>, want: &Want) -> Result<(), AuthError> {
+        match &self.company {
+            Some(company) => self.sign_in_at(company, want).await,
+            None => self.sign_in(want).await,
+        }
     }
 
     /// Reads what is stored for this server, once.
@@ -178,6 +227,7 @@ impl Authorizer {
             return;
         }
         if matches!(self.settings.mode, Mode::Interactive | Mode::Stored)
+            && (self.store.is_some() || self.settings.unattended.is_none())
             && let Err(error) = self.adopt(&Want::default()).await
         {
             tracing::warn!("{error}");
@@ -202,9 +252,23 @@ impl Authorizer {
         Ok(true)
     }
 
-    fn fits(&self, record: &TokenRecord, want: &Want) -> bool {
+    /// Whether `--dpop` lets a record be used.
+    pub(super) fn admits(&self, record: &TokenRecord) -> bool {
+        let dpop = self.settings.dpop;
+        match &record.dpop {
+            // With a key of which only the refresh token knows, it is neither.
+            Some(binding) if dpop == Dpop::Always => binding.bound,
+            binding => dpop.admits(binding.is_some()),
+        }
+    }
+
+    /// Whether a record is good for what is wanted.
+    pub(super) fn fits(&self, record: &TokenRecord, want: &Want) -> bool {
         let given = self.settings.identity.given.as_ref();
         let same_client = given.is_none_or(|(id, _)| *id == record.client.client_id);
+        // What one grant has brought says nothing about another.
+        let grant = self.settings.unattended.as_ref().map(|unattended| unattended.grant.name());
+        let same_grant = grant == record.grant.as_deref();
         let asked = record.requested_scope.as_deref();
         let granted = record.scope.as_deref();
         let has = |scopes: Option<&str>| {
@@ -214,6 +278,8 @@ impl Authorizer {
             }) || wanted.is_empty()
         };
         same_client
+            && self.admits(record)
+            && same_grant
             && has(self.settings.scope.as_deref())
             && has(want.scope.as_deref())
             && want.refused.as_ref() != Some(&record.access_token)

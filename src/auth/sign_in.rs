@@ -7,27 +7,21 @@
 use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
-use super::authorization_response::{self, Parameters};
+use super::authorization_response;
 use super::authorizer::Authorizer;
+use super::awaited::{Answer, Event};
 use super::browser::Opened;
-use super::callback::Received;
+use super::device::Device;
 use super::error::AuthError;
-use super::flow::{Flow, bind_given, is_recent};
+use super::flow::{Flow, Terms, is_recent};
+use super::given;
 use super::held::now;
 use super::page::{self, Page};
-use super::shared::{Login, Want};
+use super::shared::Want;
 use super::token::{self, Exchange, Patience, TokenError, Tokens};
 use crate::limits::{LOCK_POLL, MAX_TABS};
 use crate::secret::Secret;
-use crate::store::{LoginLock, RecordKey, Tab, TokenRecord};
-
-/// What ends the wait for the browser.
-enum Event {
-    /// The browser came back.
-    Received(Box<Received>),
-    /// Somebody else has signed in.
-    Adopted,
-}
+use crate::store::{Binding, LoginLock, RecordKey, Tab, TokenRecord};
 
 /// What an answer of the browser has led to.
 enum Outcome {
@@ -39,6 +33,7 @@ enum Outcome {
 impl Authorizer {
     /// Signs in, or waits for another process to do so.
     pub(super) async fn sign_in(&self, want: &Want) -> Result<(), AuthError> {
+        let want = &mut want.clone();
         let deadline = Instant::now() + self.settings.auth_timeout;
         let store = self.store()?;
         let (server, profile) = self.name();
@@ -56,6 +51,14 @@ impl Authorizer {
             Some(lock) if !want.by_hand => Flow::resume(self, lock).await,
             _ => None,
         };
+        if resumed.is_none()
+            && let Some(mut device) = Device::begin(self, want, lock.as_ref()).await?
+        {
+            let mut tab = device.announce(self, want, lock.as_ref()).await?;
+            let outcome = device.conclude(self, want, lock.as_ref(), deadline).await;
+            self.close(lock.as_ref(), &mut tab, &outcome).await;
+            return outcome;
+        }
         let mut flow = match resumed {
             Some(flow) => flow,
             None => match Flow::begin(self, want).await {
@@ -65,23 +68,32 @@ impl Authorizer {
                 flow => flow?,
             },
         };
-        let mut tab = self.announce(&flow, lock.as_ref(), want.by_hand).await?;
+        let mut tab = self.announce(&flow, lock.as_ref(), want).await?;
         let outcome = self.conclude(&mut flow, &mut tab, lock.as_ref(), want, deadline).await;
-        if let Some(lock) = &lock {
-            // What is left would only lead the next process astray; but a tab was opened.
-            let removed = store.remove_login(lock).await;
-            // Whoever has refused is not asked again so soon.
-            tab.answered = match &outcome {
-                Ok(()) => true,
-                Err(error) => error.transient().is_some(),
-            };
-            tab.over = true;
-            // The outcome stands without these notes.
-            if let Err(error) = removed.and_then(|()| store.write_tab(lock, &tab)) {
-                tracing::debug!("{error}");
-            }
-        }
+        self.close(lock.as_ref(), &mut tab, &outcome).await;
         outcome
+    }
+
+    /// Leaves nothing behind that would lead the next process astray, but the note that a tab was
+    /// opened.
+    async fn close(
+        &self,
+        lock: Option<&LoginLock>,
+        tab: &mut Tab,
+        outcome: &Result<(), AuthError>,
+    ) {
+        let (Some(lock), Ok(store)) = (lock, self.store()) else { return };
+        let removed = store.remove_login(lock).await;
+        // Whoever has refused is not asked again so soon.
+        tab.answered = match outcome {
+            Ok(()) => true,
+            Err(error) => error.transient().is_some(),
+        };
+        tab.over = true;
+        // The outcome stands without these notes.
+        if let Err(error) = removed.and_then(|()| store.write_tab(lock, tab)) {
+            tracing::debug!("{error}");
+        }
     }
 
     /// A person asks for a sign-in that another process has begun, and which has the only port for
@@ -128,7 +140,7 @@ impl Authorizer {
             }
             // One that is over would only be opened in vain.
             if let Some(tab) = store.tab(server, profile).filter(|tab| !tab.over) {
-                self.waiting(&tab.url, tab.opened);
+                self.waiting(&tab.url, tab.code.as_deref(), tab.opened);
             }
             sleep(LOCK_POLL).await;
         }
@@ -139,7 +151,7 @@ impl Authorizer {
         &self,
         flow: &Flow,
         lock: Option<&LoginLock>,
-        by_hand: bool,
+        want: &Want,
     ) -> Result<Tab, AuthError> {
         let store = self.store()?;
         let (server, profile) = self.name();
@@ -148,7 +160,7 @@ impl Authorizer {
         // It goes on in the tab of a process that has died.
         let shown = recent.as_ref().is_some_and(|tab| tab.opened && tab.url == flow.url.as_str());
         let may_open = !shown
-            && (by_hand
+            && (want.by_hand
                 || recent.as_ref().is_none_or(|tab| {
                     let waits = !tab.answered && !is_for_something_else(tab, &flow.url);
                     tab.count == 0 || (tab.count < MAX_TABS && !waits)
@@ -164,27 +176,25 @@ impl Authorizer {
             let note = lock.map(|lock| store.stage_tab(lock, &open)).transpose()?;
             match Flow::show(self, &flow.url, note).await {
                 Opened::Yes => tab = open,
-                Opened::No(reason) => tracing::info!("no browser was opened: {reason}"),
+                Opened::No(reason) => {
+                    tracing::info!("no browser was opened: {reason}");
+                    if want.person.is_none() && self.lacks_a_browser() {
+                        tracing::info!(
+                            "for a browser on another machine run in a terminal: mcp-tether login {} --no-browser",
+                            self.shown()
+                        );
+                    }
+                }
             }
         } else if !shown {
             tracing::info!("no browser was opened: one was a short while ago");
         }
-        tracing::info!("to sign in to {} open this URL: {}", self.host(), flow.url);
-        self.waiting(flow.url.as_str(), tab.opened);
+        self.invite(flow, want, tab.opened);
+        self.waiting(flow.url.as_str(), None, tab.opened);
         if let Some(lock) = lock {
             store.write_tab(lock, &tab)?;
         }
         Ok(tab)
-    }
-
-    fn waiting(&self, url: &str, opened: bool) {
-        self.login.send_if_modified(|login| {
-            let same = matches!(login, Login::Waiting { url: old, opened: was } if old == url && *was == opened);
-            if !same {
-                *login = Login::Waiting { url: url.to_owned(), opened };
-            }
-            !same
-        });
     }
 
     /// Waits for the browser until there is a token.
@@ -196,15 +206,17 @@ impl Authorizer {
         want: &Want,
         deadline: Instant,
     ) -> Result<(), AuthError> {
+        let mut pastes = 0;
         loop {
-            let received = match timeout_at(deadline, self.event(flow, want)).await {
-                Ok(Ok(Event::Received(received))) => *received,
+            let event = self.event(flow, tab, want, &mut pastes);
+            let answer = match timeout_at(deadline, event).await {
+                Ok(Ok(Event::Answer(answer))) => *answer,
                 Ok(Ok(Event::Adopted)) => return Ok(()),
                 Ok(Err(error)) => return Err(error),
                 Err(_) => {
                     // It may be that the authorization server no longer knows the client, and
                     // could only tell the browser.
-                    let forgotten = flow.forget_client(self).await;
+                    let forgotten = flow.terms.forget_client(self).await;
                     tracing::debug!("the registration is not used again: {forgotten:?}");
                     return Err(self.timed_out());
                 }
@@ -215,38 +227,60 @@ impl Authorizer {
                 tab.answered = true;
                 store.write_tab(lock, tab)?;
             }
-            match self.redeem(flow, &received).await {
+            match self.redeem(flow, &answer).await {
                 Ok(Outcome::Tokens(tokens)) => {
-                    return match self.keep(flow, tokens).await {
+                    return match self.keep(&flow.terms, tokens).await {
                         Ok(()) => {
-                            received
-                                .succeed(&Page::signed_in(&page::host(&self.settings.server)))
-                                .await;
+                            match &self.settings.success_url {
+                                // Pasted, it has no browser to send on.
+                                Some(url) => _ = answer.redirect(url).await,
+                                None => {
+                                    let host = page::host(&self.settings.server);
+                                    answer.succeed(&Page::signed_in(&host)).await;
+                                }
+                            }
                             tracing::info!("signed in to {}", self.host());
                             Ok(())
                         }
                         Err(error) => {
-                            received.fail(&self.failure_page(&error)).await;
+                            answer.fail(&self.failure_page(&error)).await;
                             Err(error)
                         }
                     };
                 }
                 Ok(Outcome::Again) => {
                     flow.again(self).await?;
-                    (tab.url, tab.answered) = (flow.url.to_string(), false);
-                    if let (Some(lock), Ok(store)) = (lock, self.store()) {
-                        store.write_login(lock, &flow.record()).await?;
-                        store.write_tab(lock, tab)?;
+                    self.goes_on(flow, tab, lock).await?;
+                    self.waiting(flow.url.as_str(), None, true);
+                    if !answer.redirect(&flow.url).await {
+                        self.invite(flow, want, false);
                     }
-                    self.waiting(flow.url.as_str(), true);
-                    received.redirect(&flow.url).await;
+                }
+                Err(error) if answer.is_pasted() && error.is_wrong_code() => {
+                    self.wrong_paste(want, &mut pastes, &error.to_string())?;
+                    self.goes_on(flow, tab, lock).await?;
                 }
                 Err(error) => {
-                    received.fail(&self.failure_page(&error)).await;
+                    answer.fail(&self.failure_page(&error)).await;
                     return Err(error);
                 }
             }
         }
+    }
+
+    /// The answer that has come was none: others may know again what is waited for.
+    async fn goes_on(
+        &self,
+        flow: &Flow,
+        tab: &mut Tab,
+        lock: Option<&LoginLock>,
+    ) -> Result<(), AuthError> {
+        (tab.url, tab.answered) = (flow.url.to_string(), false);
+        if let (Some(lock), Ok(store)) = (lock, self.store()) {
+            store.write_login(lock, &flow.record()).await?;
+            store.write_tab(lock, tab)?;
+        }
+        Ok(())
     }
 
     fn failure_page(&self, error: &AuthError) -> Page {
@@ -257,7 +291,7 @@ impl Authorizer {
         Page::failed(&page::host(&self.settings.server), &error.to_string(), &next)
     }
 
-    fn timed_out(&self) -> AuthError {
+    pub(super) fn timed_out(&self) -> AuthError {
         AuthError::TimedOut {
             host: self.host(),
             server: self.shown(),
@@ -265,48 +299,19 @@ impl Authorizer {
         }
     }
 
-    async fn event(&self, flow: &mut Flow, want: &Want) -> Result<Event, AuthError> {
-        let store = self.store()?;
-        let (server, profile) = self.name();
-        let mut seen = self.held().stamp.clone();
-        let state = flow.state.clone();
-        let response = flow.listener.response(&state);
-        tokio::pin!(response);
-        loop {
-            tokio::select! {
-                received = &mut response => return Ok(Event::Received(Box::new(received))),
-                () = sleep(LOCK_POLL) => {
-                    let stamp = store.stamp(server, profile);
-                    if seen.as_ref() != Some(&stamp) && !want.by_hand {
-                        seen = Some(stamp);
-                        if self.adopt(want).await? {
-                            return Ok(Event::Adopted);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
     /// Exchanges the code that the browser brought, if it brought one.
-    async fn redeem(&self, flow: &mut Flow, received: &Received) -> Result<Outcome, AuthError> {
-        let response = &received.response;
-        let response = Parameters {
-            code: response.code.as_ref(),
-            iss: response.iss.as_deref(),
-            error: response.error.as_deref(),
-            error_description: response.error_description.as_deref(),
-        };
-        let code = match authorization_response::check(response, &flow.metadata, &self.redactor) {
+    async fn redeem(&self, flow: &mut Flow, answer: &Answer) -> Result<Outcome, AuthError> {
+        let (response, metadata) = (answer.parameters(), &flow.terms.metadata);
+        let code = match authorization_response::check(response, metadata, &self.redactor) {
             Ok(code) => code,
-            Err(error) if error.rejects_resource() && flow.drop_resource(self).await => {
+            Err(error) if error.rejects_resource() && flow.terms.drop_resource(self).await => {
                 return Ok(Outcome::Again);
             }
             Err(error) => return Err(error.into()),
         };
         match self.exchange(flow, &code).await {
             Ok(tokens) => Ok(Outcome::Tokens(tokens)),
-            Err(error) if error.rejects_resource() && flow.drop_resource(self).await => {
+            Err(error) if error.rejects_resource() && flow.terms.drop_resource(self).await => {
                 match self.exchange(flow, &code).await {
                     Ok(tokens) => Ok(Outcome::Tokens(tokens)),
                     // The code was spent by the first try.
@@ -314,7 +319,7 @@ impl Authorizer {
                     Err(error) => Err(error.into()),
                 }
             }
-            Err(error) if error.is_invalid_client() && flow.drop_client(self).await? => {
+            Err(error) if error.is_invalid_client() && flow.terms.drop_client(self).await? => {
                 Ok(Outcome::Again)
             }
             Err(error) => Err(error.into()),
@@ -325,14 +330,15 @@ impl Authorizer {
         let with = Exchange {
             verifier: &flow.verifier,
             redirect_uri: flow.listener.redirect_uri(),
-            resource: flow.resource_parameter.as_deref(),
+            resource: flow.terms.resource_parameter.as_deref(),
             params: &self.settings.token_params,
+            proof: flow.terms.prover.as_ref().map(|prover| self.proof(prover)),
         };
         let mut patience = Patience::default();
         loop {
-            let client = &flow.client;
+            let client = &flow.terms.client;
             let outcome =
-                token::exchange(&self.web, client, &flow.token_endpoint, code, with).await;
+                token::exchange(&self.web, client, &flow.terms.token_endpoint, code, with).await;
             if !patience.again(&outcome).await {
                 return outcome;
             }
@@ -340,7 +346,7 @@ impl Authorizer {
     }
 
     /// Stores what was obtained, and uses it.
-    async fn keep(&self, flow: &Flow, tokens: Tokens) -> Result<(), AuthError> {
+    pub(super) async fn keep(&self, terms: &Terms, tokens: Tokens) -> Result<(), AuthError> {
         let store = self.store()?;
         let (server, profile) = self.name();
         let obtained_at = now();
@@ -348,27 +354,30 @@ impl Authorizer {
             version: crate::store::record::VERSION,
             server: server.to_owned(),
             profile: profile.to_owned(),
-            resource: flow.resource.clone(),
-            resource_parameter: flow.resource_parameter.clone(),
-            issuer: flow.metadata.issuer.clone(),
-            client: flow.client.clone(),
-            token_endpoint: flow.token_endpoint.clone(),
-            revocation_endpoint: flow.metadata.revocation_endpoint.clone(),
-            requested_scope: flow.scope.clone(),
-            scope: tokens.scope.or_else(|| flow.scope.clone()),
+            resource: terms.resource.clone(),
+            resource_parameter: terms.resource_parameter.clone(),
+            issuer: terms.metadata.issuer.clone(),
+            client: terms.client.clone(),
+            token_endpoint: terms.token_endpoint.clone(),
+            revocation_endpoint: terms.metadata.revocation_endpoint.clone(),
+            requested_scope: terms.scope.clone(),
+            scope: tokens.scope.or_else(|| terms.scope.clone()),
+            grant: None,
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,
             id_token: tokens.id_token,
             obtained_at,
             expires_at: tokens.expires_in.map(|seconds| obtained_at.saturating_add(seconds)),
+            dpop: terms.dpop.clone().map(|binding| Binding { bound: tokens.bound, ..binding }),
             other: serde_json::Map::new(),
         };
+        let record = self.identified(record, terms.nonce.as_deref(), None)?;
         let key =
             RecordKey::new(&record.resource, &record.issuer, &record.client.client_id, profile);
         let lock = store.lock(&key).await?;
         store.write_token(lock, &record).await?;
         self.held().stamp = Some(store.stamp(server, profile));
-        if let Err(error) = bind_given(self, &record.client).await {
+        if let Err(error) = given::bind(self, &record.client).await {
             tracing::debug!("{error}");
         }
         self.hold(record);

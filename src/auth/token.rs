@@ -11,7 +11,9 @@ use oauth2::{
 
 use tokio::time::sleep;
 
+use super::dpop;
 use super::token_answer;
+pub use super::token_endpoint::Proof;
 use super::token_endpoint::{Door, Endpoint, Purpose};
 use super::web::Web;
 use crate::error::Failure;
@@ -32,6 +34,8 @@ pub struct Tokens {
     pub expires_in: Option<u64>,
     /// The scope, where it is not what was asked for.
     pub scope: Option<String>,
+    /// Whether the access token is bound to the key of the proof (`token_type` DPoP).
+    pub bound: bool,
 }
 
 /// Why a token endpoint granted nothing. The texts hold no secret.
@@ -49,6 +53,14 @@ pub enum TokenError {
         code: String,
         /// `error_description`, or what else it said.
         description: String,
+    },
+    /// The proof was refused because of the time.
+    #[error("{host} refuses the proof of this machine's key (DPoP): {trouble}")]
+    Clock {
+        /// Which authorization server.
+        host: String,
+        /// What is wrong with the clock, and the next step.
+        trouble: String,
     },
     /// Its URL cannot be used, or what it answered is no token response.
     #[error("{host} cannot be used: {reason}; its operator has to look at it")]
@@ -99,6 +111,11 @@ impl TokenError {
             if token_answer::rejects_resource(code, description))
     }
 
+    /// The proof of a key lacks the nonce that is wanted now (RFC 9449, section 8).
+    pub fn wants_nonce(&self) -> bool {
+        self.is(&[dpop::USE_NONCE])
+    }
+
     fn is(&self, codes: &[&str]) -> bool {
         matches!(self, TokenError::Refused { code, .. } if codes.contains(&code.as_str()))
     }
@@ -145,6 +162,21 @@ pub struct Exchange<'a> {
     pub resource: Option<&'a str>,
     /// What the person adds.
     pub params: &'a [(String, String)],
+    /// What the tokens are bound to.
+    pub proof: Option<Proof<'a>>,
+}
+
+/// The parameters of a refresh beside the refresh token, which are those of the exchange.
+#[derive(Clone, Copy, Debug)]
+pub struct Again<'a> {
+    /// `scope`.
+    pub scope: Option<&'a str>,
+    /// `resource` (RFC 8707).
+    pub resource: Option<&'a str>,
+    /// What the person adds.
+    pub params: &'a [(String, String)],
+    /// What the tokens are bound to.
+    pub proof: Option<Proof<'a>>,
 }
 
 /// Exchanges a code for tokens.
@@ -158,7 +190,7 @@ pub async fn exchange(
     code: &Secret,
     with: Exchange<'_>,
 ) -> Result<Tokens, TokenError> {
-    let endpoint = Endpoint::new(web, client, token_endpoint)?;
+    let endpoint = Endpoint::new(web, client, token_endpoint)?.proving(with.proof);
     endpoint.learn(code);
     endpoint.learn(with.verifier);
     let redirect_uri = RedirectUrl::new(with.redirect_uri.to_owned())
@@ -175,7 +207,7 @@ pub async fn exchange(
     endpoint.tokens(answer)
 }
 
-/// Refreshes. `scope`, `resource` and the way of authenticating are those of the exchange.
+/// Refreshes, authenticating as in the exchange.
 ///
 /// # Errors
 /// See [`TokenError`].
@@ -184,20 +216,18 @@ pub async fn refresh(
     client: &ClientRecord,
     token_endpoint: &str,
     refresh_token: &Secret,
-    scope: Option<&str>,
-    resource: Option<&str>,
-    params: &[(String, String)],
+    with: Again<'_>,
 ) -> Result<Tokens, TokenError> {
-    let endpoint = Endpoint::new(web, client, token_endpoint)?;
+    let endpoint = Endpoint::new(web, client, token_endpoint)?.proving(with.proof);
     endpoint.learn(refresh_token);
     let token = RefreshToken::new(refresh_token.expose().to_owned());
     let oauth = endpoint.client(client)?;
     let mut request = oauth.exchange_refresh_token(&token);
     // As one: joined anew it might not be what was asked for, byte for byte.
-    if let Some(scope) = scope.filter(|scope| !scope.is_empty()) {
+    if let Some(scope) = with.scope.filter(|scope| !scope.is_empty()) {
         request = request.add_scope(Scope::new(scope.to_owned()));
     }
-    for (name, value) in extra(resource, params) {
+    for (name, value) in extra(with.resource, with.params) {
         request = request.add_extra_param(name, value);
     }
     let answer = request.request_async(&Door(&endpoint, Purpose::Tokens)).await;

@@ -30,7 +30,7 @@ pub fn normalise(
         return Err(Unreadable);
     }
     let mut out = Map::new();
-    for name in ["access_token", "refresh_token", "id_token"] {
+    for name in ["access_token", "refresh_token", "id_token", "issued_token_type"] {
         if let Some(value) = text(name) {
             out.insert(name.to_owned(), value.into());
         }
@@ -53,11 +53,18 @@ pub fn normalise(
     Ok((StatusCode::OK, Value::Object(out).to_string().into_bytes()))
 }
 
+/// The code of an error.
+pub fn error_code(body: &[u8]) -> Option<String> {
+    members(false, body).and_then(|members| string(&members, "error"))
+}
+
 /// Whether an error says that it will pass (RFC 6749, section 4.1.2.1, which token endpoints use as
 /// well).
 pub fn is_transient(body: &[u8]) -> bool {
-    let error = members(false, body).and_then(|members| string(&members, "error"));
-    matches!(error.as_deref(), Some("temporarily_unavailable" | "server_error" | "slow_down"))
+    matches!(
+        error_code(body).as_deref(),
+        Some("temporarily_unavailable" | "server_error" | "slow_down")
+    )
 }
 
 /// Whether an error is about the `resource` parameter: `invalid_target` (RFC 8707, section 2), or
@@ -68,12 +75,25 @@ pub fn rejects_resource(code: &str, description: &str) -> bool {
         || description.contains("AADSTS9010010")
 }
 
-fn members(form: bool, body: &[u8]) -> Option<Map<String, Value>> {
+/// Whether an answer is about a code that nobody has entered yet, or about one that is no good
+/// (RFC 8628, section 3.5), whatever its status.
+pub fn is_about_a_code(form: bool, body: &[u8]) -> bool {
+    let error = members(form, body).as_ref().and_then(error);
+    error.is_some_and(|(code, _)| {
+        WAITING.contains(&&*code) || matches!(&*code, "expired_token" | "access_denied")
+    })
+}
+
+/// What token endpoints say while nobody has entered the code, GitHub and Entra included.
+pub const WAITING: [&str; 2] = ["authorization_pending", "slow_down"];
+
+pub(super) fn members(form: bool, body: &[u8]) -> Option<Map<String, Value>> {
     if let Ok(Value::Object(members)) = serde_json::from_slice(body) {
         return Some(members);
     }
     let text = std::str::from_utf8(body).ok()?.trim();
-    let looks_like_form = text.starts_with("access_token=") || text.starts_with("error=");
+    let begins = ["access_token=", "error=", "device_code="];
+    let looks_like_form = begins.into_iter().any(|name| text.starts_with(name));
     if !form && !looks_like_form {
         return None;
     }
@@ -81,12 +101,12 @@ fn members(form: bool, body: &[u8]) -> Option<Map<String, Value>> {
     Some(pairs.map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect())
 }
 
-fn string(members: &Map<String, Value>, name: &str) -> Option<String> {
+pub(super) fn string(members: &Map<String, Value>, name: &str) -> Option<String> {
     members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 /// `error`, and what it says itself: some gateways send `{"error": {"code": …, "message": …}}`.
-fn error(members: &Map<String, Value>) -> Option<(String, Option<String>)> {
+pub(super) fn error(members: &Map<String, Value>) -> Option<(String, Option<String>)> {
     match members.get("error")? {
         Value::String(code) if !code.is_empty() => Some((code.clone(), None)),
         Value::Object(error) => {
@@ -101,7 +121,7 @@ fn error(members: &Map<String, Value>) -> Option<(String, Option<String>)> {
 
 /// A number of seconds, as a number or a string. What is no time ahead tells nothing: a token that
 /// expires at once would be refreshed for every request.
-fn seconds(value: &Value) -> Option<u64> {
+pub(super) fn seconds(value: &Value) -> Option<u64> {
     let seconds = match value {
         Value::Number(number) => number.as_f64()?,
         Value::String(text) => text.trim().parse().ok()?,

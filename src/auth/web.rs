@@ -10,12 +10,13 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
-use url::Url;
+use url::{Origin, Url};
 
+use super::metadata::ServerMetadata;
 use crate::error::{Failure, FailureKind};
 use crate::http::addresses::{NotPublic, leads_to_private, names_private};
 use crate::http::client::{Settings, is_loopback};
-use crate::http::{Http, Request};
+use crate::http::{Http, Request, Sign};
 use crate::limits::{
     MAX_EXCERPT, MAX_OAUTH_BODY, MAX_OAUTH_CLIENTS, MAX_RECORDED_DOCUMENTS, OAUTH_REQUEST_TIMEOUT,
 };
@@ -30,6 +31,10 @@ pub struct Web {
     redactor: Arc<Redactor>,
     /// Whether the MCP server itself is on a private network; found out when it matters.
     private: OnceCell<bool>,
+    /// Origins that the person has named. They may be on a private network.
+    trusted: Vec<Origin>,
+    /// Where else than at the MCP server the client certificate is shown.
+    identified: Mutex<Option<Origin>>,
     /// By origin.
     clients: Mutex<HashMap<String, Arc<Http>>>,
     /// What was asked for, where somebody wants to know.
@@ -102,15 +107,45 @@ impl Web {
         allow_http: bool,
         redactor: Arc<Redactor>,
     ) -> Web {
-        let connection = Settings { cookies: false, ..connection.clone() };
+        let connection = Settings { cookies: false, signs_in: true, ..connection.clone() };
         Web {
             connection,
             server,
             allow_http,
             redactor,
             private: OnceCell::new(),
+            trusted: Vec::new(),
+            identified: Mutex::default(),
             clients: Mutex::default(),
             record: Mutex::default(),
+        }
+    }
+
+    /// The person has named this place: it is asked even if it is on a private network.
+    pub fn trust(&mut self, place: &Url) {
+        self.trusted.push(place.origin());
+    }
+
+    /// Whether there is a client certificate.
+    pub fn has_certificate(&self) -> bool {
+        self.connection.client_cert.is_some()
+    }
+
+    /// Whether there is one to which this authorization server binds tokens (RFC 8705, section 3).
+    pub fn binds_to_certificate(&self, metadata: &ServerMetadata) -> bool {
+        self.has_certificate() && metadata.tls_client_certificate_bound_access_tokens
+    }
+
+    /// From here on the client certificate is shown to the authorization server at `place` as well.
+    pub fn identify_at(&self, place: &Url) {
+        let origin = Some(place.origin());
+        let before = std::mem::replace(
+            &mut *self.identified.lock().unwrap_or_else(PoisonError::into_inner),
+            origin.clone(),
+        );
+        if before != origin {
+            // Those that are there were made without it, or with it for somebody else.
+            self.clients.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
     }
 
@@ -178,7 +213,7 @@ impl Web {
     /// If no whole answer came; every status is the caller's.
     pub async fn get(&self, url: &Url) -> Result<Answer, Failure> {
         let started = Instant::now();
-        let answer = self.send(Method::GET, url, HeaderMap::new(), None).await;
+        let answer = self.send(Method::GET, url, HeaderMap::new(), None, None).await;
         if let Some(record) = &mut *self.record.lock().unwrap_or_else(PoisonError::into_inner)
             && record.len() < MAX_RECORDED_DOCUMENTS
         {
@@ -199,11 +234,26 @@ impl Web {
         &self,
         url: &Url,
         content_type: &'static str,
-        mut headers: HeaderMap,
+        headers: HeaderMap,
         body: Bytes,
     ) -> Result<Answer, Failure> {
+        self.post_signed(url, content_type, headers, body, None).await
+    }
+
+    /// The same, with the header fields that `sign` makes.
+    ///
+    /// # Errors
+    /// As [`Web::post`].
+    pub async fn post_signed(
+        &self,
+        url: &Url,
+        content_type: &'static str,
+        mut headers: HeaderMap,
+        body: Bytes,
+        sign: Option<&dyn Sign>,
+    ) -> Result<Answer, Failure> {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        self.send(Method::POST, url, headers, Some(body)).await
+        self.send(Method::POST, url, headers, Some(body), sign).await
     }
 
     async fn send(
@@ -212,12 +262,13 @@ impl Web {
         url: &Url,
         mut headers: HeaderMap,
         body: Option<Bytes>,
+        sign: Option<&dyn Sign>,
     ) -> Result<Answer, Failure> {
         headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         let exchange = async {
             self.admit(url.as_str()).await?;
             let http = self.client(url, self.may_be_private(url).await)?;
-            let request = Request { method, url, headers, body, on_sent: None };
+            let request = Request { method, url, headers, body, on_sent: None, sign };
             let mut response = http.send(request).await?;
             let mut whole = BytesMut::new();
             while let Some(piece) = response.piece().await? {
@@ -245,6 +296,7 @@ impl Web {
 
     async fn may_be_private(&self, url: &Url) -> bool {
         url.origin() == self.server.origin()
+            || self.trusted.contains(&url.origin())
             || *self.private.get_or_init(|| leads_to_private(&self.server)).await
     }
 
@@ -256,9 +308,10 @@ impl Web {
             return Ok(client.clone());
         }
         let mut settings = Settings { public_only: !may_be_private, ..self.connection.clone() };
-        if origin != self.server.origin() {
+        let identified = self.identified.lock().unwrap_or_else(PoisonError::into_inner);
+        if origin != self.server.origin() && identified.as_ref() != Some(&origin) {
             // Who somebody is concerns the server that it was configured for.
-            settings.client_cert = None;
+            settings.withholds_cert = settings.client_cert.take().is_some();
         }
         let http = Http::new(&settings, url, self.redactor.clone())
             .map_err(|error| Failure::new(FailureKind::Tls, error.to_string()))?;
@@ -272,89 +325,4 @@ impl Web {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http::client::install_crypto_provider;
-
-    fn web(server: &str) -> Web {
-        install_crypto_provider();
-        let settings = Settings {
-            connect_timeout: Duration::from_secs(30),
-            ca_certs: Vec::new(),
-            ambient_ca_certs: Vec::new(),
-            client_cert: Some(("/does/not/exist".into(), "/does/not/exist".into())),
-            ipv4: false,
-            cookies: true,
-            public_only: false,
-        };
-        Web::new(&settings, Url::parse(server).unwrap(), false, Arc::default())
-    }
-
-    #[test]
-    fn urls_are_encrypted_or_of_this_machine() {
-        let mut web = web("https://h.example/mcp");
-        for url in ["https://h.example/a?b", "http://localhost:1/", "http://[::1]/"] {
-            assert!(web.check(url).is_ok(), "{url}");
-        }
-        for url in ["", "/x", "http://h.example/", "file:///x", "https://u@h/", "https://:p@h/"] {
-            assert!(web.check(url).is_err(), "{url}");
-        }
-        web.allow_http = true;
-        assert!(web.check("http://h.example/").is_ok());
-        assert!(web.check("ftp://h.example/").is_err());
-    }
-
-    #[tokio::test]
-    async fn private_addresses_are_for_private_servers() {
-        let private = ["https://10.0.0.1/t", "https://[fd00::1]/t", "http://127.0.0.1:1/t"];
-        let public = web("https://1.1.1.1/mcp");
-        for url in private {
-            let failure = public.admit(url).await.unwrap_err();
-            assert_eq!(failure.kind, FailureKind::InvalidResponse, "{failure}");
-        }
-        assert!(public.admit("https://8.8.8.8/t").await.is_ok());
-        for server in ["http://localhost:1/mcp", "https://192.168.0.1/mcp"] {
-            let web = web(server);
-            for url in private {
-                assert!(web.admit(url).await.is_ok(), "{server} {url}");
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn names_of_private_addresses_are_not_asked() {
-        let web = web("https://1.1.1.1/mcp");
-        // The name is one that is refused without a look-up; here only the look-up can tell.
-        let url = Url::parse("http://localhost:1/").unwrap();
-        let http = web.client(&url, false).unwrap();
-        let request = Request {
-            method: Method::GET,
-            url: &url,
-            headers: HeaderMap::new(),
-            body: None,
-            on_sent: None,
-        };
-        let failure = http.send(request).await.unwrap_err();
-        assert_eq!(failure.kind, FailureKind::InvalidResponse, "{failure}");
-        assert!(failure.unsent);
-    }
-
-    #[test]
-    fn the_client_certificate_is_for_the_server_alone() {
-        let web = web("http://127.0.0.1:1/mcp");
-        let client = |url: &str| web.client(&Url::parse(url).unwrap(), true);
-        assert!(client("http://127.0.0.1:1/token").is_err(), "the certificate cannot be read");
-        assert!(client("http://127.0.0.1:2/token").is_ok());
-    }
-
-    #[test]
-    fn clients_are_bounded() {
-        let web = web("http://127.0.0.1:1/mcp");
-        for port in 2..=u16::try_from(MAX_OAUTH_CLIENTS).unwrap() + 4 {
-            let url = Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
-            let first = web.client(&url, true).unwrap();
-            assert!(Arc::ptr_eq(&first, &web.client(&url, true).unwrap()));
-            assert!(web.clients.lock().unwrap().len() <= MAX_OAUTH_CLIENTS);
-        }
-    }
-}
+mod tests;

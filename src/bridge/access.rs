@@ -9,21 +9,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Bridge;
 use super::ledger::Ticket;
+use super::order::Place;
 use crate::auth::{Asking, AuthError, Authorizer, Credential, Login, Progress};
 use crate::cache::Cache;
 use crate::era::revisions;
 use crate::error::{Failure, FailureKind};
-use crate::http::OnSent;
+use crate::http::{OnSent, Sign};
 use crate::jsonrpc::{Message, Source, member};
 use crate::limits::INITIALIZE_TIMEOUT;
 use crate::secret::Redactor;
+use crate::supply::{Supplier, SupplyError};
 use crate::transport::{Reply, SessionHeaders};
 
 /// The kind of entry in the cache.
@@ -32,6 +33,7 @@ const INITIALIZE: &str = "initialize";
 /// What the bridge knows about signing in.
 pub struct Access {
     authorizer: Arc<Authorizer>,
+    supplier: Supplier,
     cache: Option<Cache>,
     /// The server's URL and the profile.
     name: String,
@@ -54,10 +56,10 @@ enum Outgoing<'a> {
 
 impl Access {
     /// Without a cache nothing is remembered.
-    pub fn new(authorizer: Arc<Authorizer>, cache: Option<Cache>) -> Access {
+    pub fn new(authorizer: Arc<Authorizer>, supplier: Supplier, cache: Option<Cache>) -> Access {
         let (server, profile) = authorizer.name();
         let name = format!("{server}\n{profile}");
-        Access { authorizer, cache, name }
+        Access { authorizer, supplier, cache, name }
     }
 
     /// Nobody waits for a sign-in any more.
@@ -116,6 +118,17 @@ impl Access {
 
 const VERSION: [&str; 2] = ["params", "protocolVersion"];
 
+/// The refusal that other headers may mend.
+const UNAUTHORIZED: u16 = 401;
+
+/// Returns when nobody wants the answer any more.
+async fn closed(ticket: Option<&Ticket>) {
+    match ticket {
+        Some(ticket) => ticket.closed().await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Bridge {
     /// Sends a message of the client, with the right to do so.
     ///
@@ -131,7 +144,8 @@ impl Bridge {
         self.with_access(session, Outgoing::Message(message, on_sent), manner, None).await
     }
 
-    /// The same for a request, which is not sent again once nobody wants its answer any more.
+    /// The same for a request, which is not sent again once nobody wants its answer any more. Its place
+    /// hears when it was handed to a connection.
     ///
     /// # Errors
     /// As [`Bridge::post`].
@@ -140,9 +154,16 @@ impl Bridge {
         ticket: &Ticket,
         message: &Message,
         session: &SessionHeaders,
-        on_sent: OnSent,
+        place: &Arc<Place>,
         manner: Manner,
     ) -> Result<Reply, Failure> {
+        let on_sent = {
+            let (place, ticket) = (place.clone(), ticket.clone());
+            OnSent::new(move || {
+                ticket.set_sent(true);
+                place.handed_over();
+            })
+        };
         let outgoing = Outgoing::Message(message.bytes().clone(), Some(on_sent));
         self.with_access(session, outgoing, manner, Some(ticket)).await
     }
@@ -168,15 +189,21 @@ impl Bridge {
         ticket: Option<&Ticket>,
     ) -> Result<Reply, Failure> {
         let authorizer = &self.access.authorizer;
+        let supplier = &self.access.supplier;
+        let unsupplied = |error: SupplyError| error.failure(&self.endpoint.shown());
         let mut progress = Progress::default();
+        let mut renewed = false;
         loop {
+            // What a command or the keyring takes is not the server's.
+            let supplied = supplier.ready().await.map_err(unsupplied)?;
+            self.endpoint.ready().await?;
             let credential = authorizer.credential().await;
             if let Some(ticket) = ticket
                 && !ticket.is_open()
             {
                 return Err(self.taken_back());
             }
-            let sent = self.send(session, &outgoing, credential.as_ref().map(Credential::header));
+            let sent = self.send(session, &outgoing, credential.as_ref().map(Credential::signer));
             let reply = match manner.limit {
                 None => sent.await?,
                 Some(limit) => timeout(limit, sent).await.unwrap_or_else(|_| {
@@ -185,21 +212,38 @@ impl Bridge {
                 })?,
             };
             let status = reply.status().as_u16();
+            if !renewed && status == UNAUTHORIZED {
+                if let Some(ticket) = ticket {
+                    // It was refused: the server has nothing that could be cancelled.
+                    ticket.set_sent(false);
+                }
+                let other = tokio::select! {
+                    biased;
+                    other = supplier.refused(status, supplied) => other,
+                    () = closed(ticket) => return Err(self.taken_back()),
+                };
+                let refused = |error| {
+                    let mut failure = unsupplied(error);
+                    failure.status.get_or_insert(status);
+                    failure
+                };
+                if other.map_err(refused)? {
+                    renewed = true;
+                    continue;
+                }
+            }
             let Some(refused) = authorizer.refused(status, reply.authenticate()) else {
                 return Ok(reply);
             };
             let asking = manner.asking;
             let answer = authorizer.answer(&refused, credential.as_ref(), &mut progress, asking);
-            let answer = match ticket {
-                None => answer.await,
-                Some(ticket) => {
-                    // It was refused: the server has nothing that could be cancelled.
-                    ticket.set_sent(false);
-                    tokio::select! {
-                        answer = answer => answer,
-                        () = ticket.closed() => return Err(self.taken_back()),
-                    }
-                }
+            if let Some(ticket) = ticket {
+                ticket.set_sent(false);
+            }
+            let answer = tokio::select! {
+                biased;
+                answer = answer => answer,
+                () = closed(ticket) => return Err(self.taken_back()),
             };
             match answer {
                 Ok(()) => {}
@@ -214,8 +258,10 @@ impl Bridge {
         }
     }
 
+    /// What a refused request that nobody wants an answer to ends with.
     fn taken_back(&self) -> Failure {
         let text = "the client took the request back";
+        tracing::debug!("{text} while it waited to be sent again");
         Failure::new(FailureKind::Internal, text).at(&self.endpoint.shown())
     }
 
@@ -223,14 +269,14 @@ impl Bridge {
         &self,
         session: &SessionHeaders,
         outgoing: &Outgoing<'_>,
-        authorization: Option<&HeaderValue>,
+        sign: Option<&dyn Sign>,
     ) -> Result<Reply, Failure> {
         match outgoing {
             Outgoing::Message(message, on_sent) => {
-                self.endpoint.post(message.clone(), session, authorization, on_sent.clone()).await
+                self.endpoint.post(message.clone(), session, sign, on_sent.clone()).await
             }
             Outgoing::Stream(last_event_id) => {
-                self.endpoint.get(session, last_event_id, authorization).await
+                self.endpoint.get(session, last_event_id, sign).await
             }
         }
     }
@@ -250,6 +296,7 @@ impl Bridge {
             // The sender lives as long as the bridge.
             let _ = login.wait_for(|login| !login.is_running()).await;
             tokio::select! {
+                biased;
                 () = sleep(INITIALIZE_TIMEOUT) => return,
                 _ = login.wait_for(|login| login.is_running()) => {}
             }
@@ -269,12 +316,12 @@ impl Bridge {
         let deadline = Instant::now() + self.settings.initialize_deadline;
         sleep_until(deadline).await;
         let mut login = self.access.authorizer.watch();
-        let url = match login.wait_for(|login| login.unseen_url().is_some()).await {
-            Ok(login) => login.unseen_url().map(str::to_owned),
+        let place = match login.wait_for(|login| login.unseen().is_some()).await {
+            Ok(login) => login.unseen().cloned(),
             Err(_) => None,
         };
         let host = self.access.authorizer.host();
-        AuthError::SignInNeeded { host, url: url.unwrap_or_default() }
+        AuthError::SignInNeeded { host, place: place.unwrap_or_default() }
             .failure(&self.endpoint.shown())
     }
 

@@ -14,7 +14,6 @@ use super::ledger::Ticket;
 use super::order::Place;
 use super::session::Snapshot;
 use crate::error::{Failure, FailureKind};
-use crate::http::OnSent;
 use crate::jsonrpc::Message;
 use crate::limits::{ERROR_BODY_TIMEOUT, LINGER};
 use crate::transport::reply::Body;
@@ -49,16 +48,10 @@ impl Bridge {
         let initialize = message.method() == Some("initialize");
         let headers = snapshot.headers.clone();
         let started = Instant::now();
-        let on_sent = {
-            let (place, ticket) = (place.clone(), ticket.clone());
-            OnSent::new(move || {
-                ticket.set_sent(true);
-                place.handed_over();
-            })
-        };
         let manner = self.manner(initialize);
         let reply = tokio::select! {
-            reply = self.post_request(ticket, message, &headers, on_sent, manner) => reply,
+            biased;
+            reply = self.post_request(ticket, message, &headers, place, manner) => reply,
             // Where nobody wants the session any more, it must be known to be ended.
             () = lingered(ticket), if !initialize => return Outcome::Done,
             failure = cut_off(&headers, ticket) => return Outcome::Broken(failure),
@@ -84,11 +77,7 @@ impl Bridge {
         } else {
             headers
         };
-        if let (true, Some(session)) = (initialize, &headers.session) {
-            self.session.offered(context.generation, session.clone());
-        }
-        let offered =
-            initialize.then(|| Offered { bridge: self.clone(), headers: headers.clone() });
+        let offered = initialize.then(|| Offered::new(self, context.generation, headers.clone()));
         let outcome = if !reply.status().is_success() {
             self.refused(ticket, message, &headers, reply, renewed, &mut context).await
         } else if initialize && !ticket.is_open() {
@@ -191,6 +180,7 @@ impl Bridge {
         context: &mut Context<'_>,
     ) -> Outcome {
         let body = tokio::select! {
+            biased;
             body = reply.read() => body,
             () = lingered(ticket) => return Outcome::Done,
         };
@@ -227,6 +217,7 @@ impl Bridge {
     /// 202 to a request: its answer comes on another stream, if there is one.
     async fn await_elsewhere(&self, ticket: &Ticket, snapshot: &Snapshot) -> Outcome {
         tokio::select! {
+            biased;
             () = ticket.closed() => Outcome::Done,
             () = self.listener.silent(snapshot.generation) => Outcome::Failed(
                 Failure::new(
@@ -242,15 +233,33 @@ impl Bridge {
 
 /// A session that came with the response to `initialize`. It is ended if nobody has taken it when the
 /// exchange is over, however that ends.
-struct Offered {
+pub(super) struct Offered {
     bridge: Arc<Bridge>,
     headers: SessionHeaders,
+}
+
+impl Offered {
+    /// The session in `headers`, if there is one, is to be the one with this number.
+    pub(super) fn new(bridge: &Arc<Bridge>, generation: u64, headers: SessionHeaders) -> Offered {
+        if let Some(session) = &headers.session {
+            bridge.session.offered(generation, session.clone());
+        }
+        Offered { bridge: bridge.clone(), headers }
+    }
+
+    /// Leaves it to the caller what becomes of it.
+    pub(super) fn keep(mut self) {
+        self.headers.session = None;
+    }
 }
 
 impl Drop for Offered {
     fn drop(&mut self) {
         let taken = self.bridge.session.snapshot().headers.session;
-        if self.headers.session.is_some() && taken != self.headers.session {
+        if let Some(session) = &self.headers.session
+            && taken.as_ref() != Some(session)
+            && self.bridge.session.disowned(session)
+        {
             let (bridge, headers) = (self.bridge.clone(), self.headers.clone());
             self.bridge.see_off(async move { bridge.end_session(&headers).await });
         }

@@ -6,20 +6,24 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Bridge;
 use super::access::Manner;
+use super::completion::{Missing, is_passing};
 use super::http_sse::refuses_session;
-use super::inbound::{CANCELLED, Context, cancelled_id};
+use super::inbound::Context;
 use super::order::Place;
 use super::path::Path;
 use super::session::Snapshot;
 use crate::era::Era;
 use crate::error::{Failure, FailureKind};
-use crate::jsonrpc::{Kind, Message};
+use crate::jsonrpc::{Kind, Message, member};
 use crate::limits::{
     BARRIER_TIMEOUT, DELIVERY_TIMEOUT, LISTEN_HEAD_START, RETRY_AFTER_MAX, TURN_TIMEOUT,
 };
 use crate::transport::{Reply, SessionHeaders};
 
 const INITIALIZED: &str = "notifications/initialized";
+
+/// What a session lacks that the server has not heard of the end of its handshake.
+const UNINITIALIZED: Missing = Missing { initialized: true, requests: Vec::new() };
 
 impl Bridge {
     /// Delivers a message that has no answer. Later messages wait until the server has taken it, but
@@ -29,9 +33,7 @@ impl Bridge {
         let _ = timeout(TURN_TIMEOUT, place.turn()).await;
         // Before the server hears of it: some servers answer a cancelled request, and the client
         // expects nothing any more.
-        if message.method() == Some(CANCELLED)
-            && let Some(id) = cancelled_id(&message)
-        {
+        if let Some(id) = message.takes_back() {
             self.ledger.cancel(&id);
         }
         if let Err(failure) = self.try_deliver(&message, &place).await {
@@ -50,7 +52,7 @@ impl Bridge {
             Kind::Response { id, .. } => self.ledger.server_response(id, first),
             _ => None,
         };
-        let (mut renewed, mut waited) = (false, false);
+        let (mut renewed, mut waited, mut repeated) = (false, false, false);
         let opening = message.method() == Some(INITIALIZED);
         if opening {
             // Before it is sent: whoever makes a session that is there only later sends it.
@@ -89,6 +91,21 @@ impl Bridge {
                     self.end_session(&snapshot.headers).await;
                     return Err(failure);
                 }
+                // As a request would be, where the server has seen nothing of it; and everything that follows needs
+                // `initialized`, which does no harm twice.
+                Err(failure)
+                    if !repeated
+                        && failure.kind != FailureKind::Unauthorized
+                        && (failure.unsent || opening && is_passing(&failure)) =>
+                {
+                    repeated = true;
+                    tracing::debug!("{failure}; sent again");
+                    continue;
+                }
+                Err(failure) if opening && is_passing(&failure) => {
+                    self.complete_later(&snapshot, UNINITIALIZED);
+                    return Err(failure);
+                }
                 reply => reply?,
             };
             if reply.status().is_success() {
@@ -115,6 +132,9 @@ impl Bridge {
                 }
                 sleep(wait).await;
             } else {
+                if opening && is_passing(&failure) {
+                    self.complete_later(&snapshot, UNINITIALIZED);
+                }
                 return Err(failure);
             }
         }
@@ -164,7 +184,7 @@ impl Bridge {
 /// `initialized` is sent when a session is made, but not if the client's first one was refused.
 fn matters_in_a_new_session(message: &Message) -> bool {
     match message.kind() {
-        Kind::Notification { method } => &**method != CANCELLED,
+        Kind::Notification { method } => &**method != member::CANCELLED,
         Kind::Request { .. } | Kind::Response { .. } => false,
     }
 }

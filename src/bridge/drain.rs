@@ -43,6 +43,7 @@ pub(super) async fn end(
     let mut asked = stop.reason == Reason::Signal;
     loop {
         tokio::select! {
+            biased;
             code = &mut finishing => return code,
             signal = signals.recv() => {
                 if std::mem::replace(&mut asked, true) {
@@ -80,6 +81,7 @@ async fn finish(
         }
     };
     let drained = tokio::select! {
+        biased;
         drained = timeout_at(deadline, in_flight) => drained.is_ok(),
         () = hurry.notified() => false,
     };
@@ -130,9 +132,13 @@ impl Bridge {
     /// As [`Bridge::end_current_session`], for a bridge without links.
     async fn end_own_session(&self) {
         let last = self.session.end();
+        // One that is just being made is ended as well.
+        let offered = self.session.withdraw();
         self.listener.stop();
         self.http_sse.end();
-        self.end_session(&last).await;
+        join_all(offered.iter().chain([&last]).map(|session| self.end_session(session))).await;
+        // The response to an `initialize` may have come meanwhile.
+        join_all(self.session.withdraw().iter().map(|session| self.end_session(session))).await;
     }
 
     /// Ends something that is no longer wanted, in the background. The end of the bridge waits for it
@@ -185,7 +191,7 @@ impl Bridge {
             return;
         }
         let credential = self.access.credential();
-        let delete = self.endpoint.delete(headers, credential.as_ref().map(Credential::header));
+        let delete = self.endpoint.delete(headers, credential.as_ref().map(Credential::signer));
         match timeout(DELETE_TIMEOUT, delete).await {
             Ok(Ok(reply)) => tracing::debug!("session ended: HTTP {}", reply.status().as_u16()),
             Ok(Err(failure)) => tracing::debug!("session not ended: {failure}"),

@@ -12,6 +12,7 @@ use super::ledger::Ticket;
 use super::order::Place;
 use super::path::Path;
 use super::session::Snapshot;
+use super::shaping::Shaped;
 use super::stateless::Stateless;
 use super::translation::Seen;
 use crate::error::{Failure, FailureKind};
@@ -33,6 +34,13 @@ impl Bridge {
     pub(super) async fn exchange(self: &Arc<Self>, ticket: Ticket, message: Message, place: Place) {
         if self.answer_ping(&ticket, &message).await {
             return;
+        }
+        let mut place = place;
+        if let Some(shape) = self.shape.as_ref().filter(|_| !ticket.is_own()) {
+            match self.shaped(shape, &ticket, &message, place).await {
+                Shaped::Onward(same) => place = same,
+                Shaped::Through => return,
+            }
         }
         let opening = self.opens(&message);
         tokio::select! {
@@ -87,6 +95,7 @@ impl Bridge {
         }
         let deadline = Instant::now() + self.settings.initialize_deadline;
         let failure = tokio::select! {
+            biased;
             failure = self.pursue(ticket, message, place) => failure,
             () = self.signing_in_since(deadline), if ticket.is_open() => {
                 self.answer_provisionally(ticket, message).await;
@@ -144,6 +153,7 @@ impl Bridge {
                     again.renewed = true;
                     place.again();
                     let recovered = tokio::select! {
+                        biased;
                         recovered = self.recover(&snapshot) => recovered,
                         failure = self.unseen_sign_in() => Err(failure),
                     };
@@ -155,6 +165,7 @@ impl Bridge {
                     again.waited = true;
                     tracing::debug!("{failure}; waiting {wait:?}");
                     tokio::select! {
+                        biased;
                         () = sleep(wait) => {}
                         () = ticket.closed() => return None,
                     }

@@ -2,10 +2,10 @@
 //! (2025-11-25, basic/transports, "Resumability and Redelivery").
 
 use std::pin::{Pin, pin};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::Bridge;
 use super::access::Manner;
@@ -84,14 +84,15 @@ impl Bridge {
             while let Some(item) = stream.buffered() {
                 self.receive_item(item, context).await;
             }
-            // Not in order: a server that never stops must not keep the wait from ending.
             tokio::select! {
+                // The wait first: a server that never stops must not keep it from ending.
+                biased;
+                () = &mut lingered => return None,
                 more = stream.wait() => match more {
                     Ok(true) => {}
                     Ok(false) => return None,
                     Err(failure) => return Some(failure),
                 },
-                () = &mut lingered => return None,
             }
         }
     }
@@ -120,10 +121,12 @@ impl Bridge {
             let patience = left.saturating_sub(pause).max(LAST_CHANCE);
             let manner = Manner { limit: Some(patience), ..self.manner(false) };
             tokio::select! {
+                biased;
                 () = sleep(pause) => {}
                 () = ticket.closed() => return Reopened::Answered,
             }
             let reply = tokio::select! {
+                biased;
                 reply = self.get(headers, &state.cursor, manner) => reply,
                 () = ticket.closed() => return Reopened::Answered,
             };

@@ -17,6 +17,7 @@ use super::access::Manner;
 use super::attempt::{Outcome, lingered};
 use super::inbound::Context;
 use super::ledger::Ticket;
+use super::recovery::STEP;
 use super::session::{means_lost, names_request};
 use crate::auth::Asking;
 use crate::error::{Failure, FailureKind};
@@ -39,6 +40,8 @@ pub enum TransportChoice {
     Http,
     /// HTTP+SSE only.
     Sse,
+    /// HTTP+SSE, and Streamable HTTP where that is refused.
+    SseFirst,
 }
 
 /// What is known about the server's transport.
@@ -77,6 +80,7 @@ impl HttpSse {
             TransportChoice::Auto => Known::Nothing,
             TransportChoice::Http => Known::Http,
             TransportChoice::Sse => Known::Sse,
+            TransportChoice::SseFirst => Known::PresumablySse,
         };
         HttpSse(Mutex::new(State { known, ..State::default() }))
     }
@@ -373,10 +377,10 @@ impl Bridge {
         asking: Asking,
     ) -> Result<(Message, Option<HeaderValue>), Failure> {
         let headers = self.opening_headers(None, asking).await?;
-        match self.repeat(initialize, &headers).await {
+        match self.repeat(initialize, &headers, STEP).await {
             Err(failure) if headers.channel.is_none() => {
                 let headers = self.fall_back(failure, None, asking).await?;
-                self.repeat(initialize, &headers).await
+                self.repeat(initialize, &headers, STEP).await
             }
             outcome => outcome,
         }

@@ -226,10 +226,8 @@ impl Bridge {
                 self.ledger.server_request(id, context.generation);
                 self.relay_message(&message, context).await;
             }
-            Kind::Notification { method } => {
-                if &**method == CANCELLED
-                    && let Some(id) = cancelled_id(&message)
-                {
+            Kind::Notification { .. } => {
+                if let Some(id) = message.takes_back() {
                     self.ledger.server_cancelled(&id, context.generation);
                 }
                 self.relay_message(&message, context).await;
@@ -272,6 +270,11 @@ impl Bridge {
 
     /// Writes a message that is no response.
     pub(super) async fn to_client(&self, message: Bytes) {
+        if let Some(shape) = &self.shape
+            && memchr::memmem::find(&message, b"tools/list_changed").is_some()
+        {
+            shape.tools_changed();
+        }
         if self.outbox.send(message).await.is_err() {
             tracing::debug!("stdout is closed");
         }
@@ -309,17 +312,7 @@ impl Bridge {
     /// A session id is as good as a password while it lives.
     pub(super) fn learn_session(&self, session: Option<&HeaderValue>) {
         if let Some(id) = session.and_then(|id| id.to_str().ok()) {
-            self.redactor.learn(crate::secret::Secret::new(id.to_owned()));
+            self.redactor.learn_foreign(crate::secret::Secret::new(id.to_owned()));
         }
     }
-}
-
-/// The notification by which either side takes back a request
-/// (2025-11-25, basic/utilities/cancellation).
-pub(super) const CANCELLED: &str = "notifications/cancelled";
-
-/// The id of the request that a [`CANCELLED`] notification takes back.
-pub(super) fn cancelled_id(message: &Message) -> Option<Id> {
-    let raw = member::lookup(message.bytes(), &["params", "requestId"])?;
-    Id::from_raw(message.bytes().slice_ref(raw.as_bytes()))
 }

@@ -11,11 +11,14 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Notify;
+use bytes::Bytes;
+use tokio::sync::{Notify, oneshot};
 
 use crate::error::Failure;
 use crate::jsonrpc::{Id, IdKey, Message};
 use crate::limits::MAX_SERVER_REQUESTS;
+use crate::random;
+use crate::shape::Shape;
 use crate::stdio::writer::Outbox;
 
 /// Every request of the client that has no answer yet.
@@ -24,13 +27,46 @@ pub struct Ledger {
     emptied: Notify,
     outbox: Outbox,
     limit: usize,
+    /// How answers are changed for the client.
+    shape: Option<Arc<Shape>>,
 }
 
 #[derive(Default)]
 struct Table {
     open: HashMap<IdKey, Ticket>,
+    /// How many of them are ours.
+    own: usize,
+    /// How many of the client have entered, ever.
+    entered: u64,
+    /// The same of all.
+    serial: u64,
     /// Requests of the server that have no response, oldest first.
     asked: VecDeque<Asked>,
+}
+
+impl Table {
+    /// Takes out this request, if it is there.
+    fn take(&mut self, ticket: &Ticket) -> bool {
+        match self.open.entry(ticket.0.key.clone()) {
+            MapEntry::Occupied(entry) if entry.get().is(ticket) => {
+                entry.remove();
+                self.own -= usize::from(ticket.is_own());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// All that are open, in the order in which they entered.
+    fn in_order(&self) -> Vec<Ticket> {
+        let mut open: Vec<Ticket> = self.open.values().cloned().collect();
+        open.sort_unstable_by_key(|ticket| ticket.0.serial);
+        open
+    }
+
+    fn clients(&self) -> usize {
+        self.open.len() - self.own
+    }
 }
 
 /// A request of the server.
@@ -50,12 +86,16 @@ struct Request {
     id: Id,
     key: IdKey,
     method: Box<str>,
+    /// When it entered, among the others.
+    serial: u64,
     open: AtomicBool,
     /// The server has it, or may have.
     sent: AtomicBool,
     /// Nobody wants the answer any more.
     cancelled: AtomicBool,
     closed: Notify,
+    /// Of a request of ours: who waits for the answer.
+    asker: Option<Mutex<Option<oneshot::Sender<Bytes>>>>,
 }
 
 /// Why a request cannot enter.
@@ -123,6 +163,11 @@ impl Ticket {
         &self.0.method
     }
 
+    /// Whether it is a request of ours, of which the client knows nothing.
+    pub fn is_own(&self) -> bool {
+        self.0.asker.is_some()
+    }
+
     /// Whether `other` is the same request, not only one with the same id.
     pub fn is(&self, other: &Ticket) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -137,7 +182,13 @@ impl Ticket {
 impl Ledger {
     /// An empty ledger for so many requests at once that writes to `outbox`.
     pub fn new(outbox: Outbox, limit: usize) -> Ledger {
-        Ledger { table: Mutex::default(), emptied: Notify::new(), outbox, limit }
+        Ledger { table: Mutex::default(), emptied: Notify::new(), outbox, limit, shape: None }
+    }
+
+    /// Answers are changed in this way before the client gets them.
+    #[must_use]
+    pub fn shaped(self, shape: Option<Arc<Shape>>) -> Ledger {
+        Ledger { shape, ..self }
     }
 
     /// Enters a request.
@@ -145,25 +196,54 @@ impl Ledger {
     /// # Errors
     /// [`Refused`], and the request is not in the ledger.
     pub fn open(&self, id: &Id, method: &str) -> Result<Ticket, Refused> {
+        self.enter(id, method, None)
+    }
+
+    /// Enters a request of ours, under an id that no client uses. Its answer, or the error in its place, goes
+    /// to whoever waits; nothing waits for it at the end.
+    ///
+    /// # Errors
+    /// [`Refused::Full`].
+    pub fn open_own(&self, method: &str) -> Result<(Ticket, oneshot::Receiver<Bytes>), Refused> {
+        let (asker, answer) = oneshot::channel();
+        let text = format!("\"mcp-tether-{:016x}\"", random::number());
+        let id = Id::from_raw(Bytes::from(text)).unwrap_or(Id::NULL);
+        self.enter(&id, method, Some(Mutex::new(Some(asker)))).map(|ticket| (ticket, answer))
+    }
+
+    fn enter(
+        &self,
+        id: &Id,
+        method: &str,
+        asker: Option<Mutex<Option<oneshot::Sender<Bytes>>>>,
+    ) -> Result<Ticket, Refused> {
         let mut table = self.table();
         if table.open.len() >= self.limit {
             return Err(Refused::Full);
         }
-        match table.open.entry(id.key()) {
-            MapEntry::Occupied(_) => Err(Refused::Duplicate),
+        let own = asker.is_some();
+        let serial = table.serial;
+        let ticket = match table.open.entry(id.key()) {
+            MapEntry::Occupied(_) => return Err(Refused::Duplicate),
             MapEntry::Vacant(slot) => {
                 let ticket = Ticket(Arc::new(Request {
                     id: id.clone(),
                     key: slot.key().clone(),
                     method: method.into(),
+                    serial,
                     open: AtomicBool::new(true),
                     sent: AtomicBool::new(false),
                     cancelled: AtomicBool::new(false),
                     closed: Notify::new(),
+                    asker,
                 }));
-                Ok(slot.insert(ticket).clone())
+                slot.insert(ticket).clone()
             }
-        }
+        };
+        table.serial += 1;
+        table.own += usize::from(own);
+        table.entered += u64::from(!own);
+        Ok(ticket)
     }
 
     /// Answers the request that a response of the server is for, in the client's own spelling of
@@ -176,7 +256,11 @@ impl Ledger {
         let Some(ticket) = self.table().open.get(&key).cloned() else {
             return false;
         };
-        self.close(&ticket, response.with_id(&ticket.0.id)).await
+        let mut answer = response.with_id(&ticket.0.id);
+        if let Some(shape) = self.shape.as_ref().filter(|_| !ticket.is_own()) {
+            answer = shape.answer(ticket.method(), answer);
+        }
+        self.close(&ticket, answer).await
     }
 
     /// Answers a request with an error of ours, unless it has an answer. Tells whether it was open.
@@ -189,8 +273,8 @@ impl Ledger {
 
     /// Takes out the request that the client no longer wants an answer to.
     pub fn cancel(&self, id: &Id) {
-        let ticket = self.table().open.remove(&id.key());
-        if let Some(ticket) = ticket {
+        let ticket = self.find(id);
+        if let Some(ticket) = ticket.filter(|ticket| self.table().take(ticket)) {
             ticket.0.cancelled.store(true, Ordering::Release);
             self.shut(&ticket);
         }
@@ -198,7 +282,7 @@ impl Ledger {
 
     /// Takes out every request.
     pub fn cancel_all(&self) {
-        let open: Vec<Ticket> = self.table().open.values().cloned().collect();
+        let open = self.table().in_order();
         open.iter().for_each(|ticket| self.cancel(ticket.id()));
     }
 
@@ -207,35 +291,42 @@ impl Ledger {
         self.table().open.get(&id.key()).cloned()
     }
 
-    /// Returns when no request is open.
+    /// Returns when no request of the client is open.
     pub async fn empty(&self) {
         loop {
             let emptied = self.emptied.notified();
-            if self.table().open.is_empty() {
+            if self.count() == 0 {
                 return;
             }
             emptied.await;
         }
     }
 
-    /// Fails every open request. Returns how many there were.
+    /// Fails every open request, in the order in which they were asked. Returns how many of the client there were.
     pub async fn fail_all(&self, failure: &Failure) -> usize {
-        let open: Vec<Ticket> = self.table().open.values().cloned().collect();
+        let open = self.table().in_order();
         let mut count = 0;
         for ticket in open {
-            count += usize::from(self.fail(&ticket, failure).await);
+            count += usize::from(self.fail(&ticket, failure).await && !ticket.is_own());
         }
         count
     }
 
     /// The open requests with this method.
     pub fn open_with(&self, method: &str) -> Vec<Ticket> {
-        self.table().open.values().filter(|ticket| ticket.method() == method).cloned().collect()
+        let mut open = self.table().in_order();
+        open.retain(|ticket| ticket.method() == method);
+        open
     }
 
-    /// How many requests are open.
+    /// How many requests of the client are open.
     pub fn count(&self) -> usize {
-        self.table().open.len()
+        self.table().clients()
+    }
+
+    /// How many requests of the client there have been.
+    pub fn entered(&self) -> u64 {
+        self.table().entered
     }
 
     /// Remembers which session a request of the server came from; the oldest are forgotten beyond
@@ -281,20 +372,29 @@ impl Ledger {
             .collect()
     }
 
-    async fn close(&self, ticket: &Ticket, response: bytes::Bytes) -> bool {
+    async fn close(&self, ticket: &Ticket, response: Bytes) -> bool {
+        if let Some(asker) = &ticket.0.asker {
+            let asker = asker.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if !self.table().take(ticket) {
+                return false;
+            }
+            if let Some(asker) = asker {
+                // Who does not wait any more does not want it.
+                let _ = asker.send(response);
+            }
+            self.shut(ticket);
+            return true;
+        }
         let Ok(room) = self.outbox.reserve(response).await else {
             // Nobody reads any more; the process is about to end.
             return false;
         };
         {
             let mut table = self.table();
-            match table.open.entry(ticket.0.key.clone()) {
-                MapEntry::Occupied(entry) if Arc::ptr_eq(&entry.get().0, &ticket.0) => {
-                    entry.remove();
-                    room.send();
-                }
-                _ => return false,
+            if !table.take(ticket) {
+                return false;
             }
+            room.send();
         }
         self.shut(ticket);
         true
@@ -303,7 +403,7 @@ impl Ledger {
     fn shut(&self, ticket: &Ticket) {
         ticket.0.open.store(false, Ordering::Release);
         ticket.0.closed.notify_waiters();
-        if self.table().open.is_empty() {
+        if self.count() == 0 {
             self.emptied.notify_waiters();
         }
     }

@@ -2,12 +2,12 @@
 //! Server"): opened after `initialized`, kept open while the session lives, never twice at once.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::{oneshot, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::Bridge;
 use super::access::Manner;
@@ -98,10 +98,11 @@ impl Bridge {
             // The client said `initialized` twice. Dropping `opened` ends the wait.
             return first_answer;
         }
-        self.listener.stop();
-        if self.session.has_ended() {
+        if !self.session.is_current(snapshot.generation) {
+            // The answer to `initialized` was late: there is another session, with a stream of its own.
             return first_answer;
         }
+        self.listener.stop();
         self.listener.live.send_replace(Some(snapshot.generation));
         let bridge = self.clone();
         let (stop, stopped) = watch::channel(());
@@ -267,9 +268,9 @@ async fn unless<T>(stopped: &mut Stopped, future: impl Future<Output = T>) -> Op
     }
 }
 
-/// Failures that will be the same the next time.
+/// Failures that will be the same the next time. One of TLS is not: messages have reached the server over it.
 fn is_final(kind: FailureKind) -> bool {
-    matches!(kind, FailureKind::Redirect | FailureKind::InvalidResponse | FailureKind::Tls)
+    matches!(kind, FailureKind::Redirect | FailureKind::InvalidResponse)
 }
 
 /// The first loss of a stream is worth a line, and that it goes on; after that nobody wants more.

@@ -10,10 +10,9 @@
 use std::collections::BTreeMap;
 use std::ops::RangeTo;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant as Deadline, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use crate::limits::HEAD_START;
 
@@ -136,8 +135,9 @@ impl Place {
                 Turn::Now => return,
                 Turn::Later => changed.await,
                 Turn::At(time) => tokio::select! {
+                    biased;
                     () = changed => {}
-                    () = sleep_until(Deadline::from_std(time)) => {}
+                    () = sleep_until(time) => {}
                 },
             }
         }

@@ -5,7 +5,8 @@
 //! stream; the log level and the subscriptions. Whoever was refused waits meanwhile, and then sends
 //! again. The client learns only that lists may have changed.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -13,6 +14,8 @@ use tokio::time::{Instant, timeout};
 
 use super::Bridge;
 use super::access::Manner;
+use super::attempt::Offered;
+use super::completion::{Missing, is_passing};
 use super::detection::Asker;
 use super::inbound::Context;
 use super::path::Path;
@@ -26,7 +29,8 @@ use crate::limits::{LISTEN_HEAD_START, RECOVERY_STEP_TIMEOUT, REPEATED_AT_ONCE};
 use crate::transport::SessionHeaders;
 
 /// How each step is sent. Whoever waits for the new session has a limit of their own.
-const STEP: Manner = Manner { limit: Some(RECOVERY_STEP_TIMEOUT), asking: Asking::Anybody };
+pub(super) const STEP: Manner =
+    Manner { limit: Some(RECOVERY_STEP_TIMEOUT), asking: Asking::Anybody };
 
 impl Bridge {
     /// Makes a new session in the place of the one in `refused`, unless somebody has done so since.
@@ -57,13 +61,14 @@ impl Bridge {
             self.give_up_stream();
             let started = Instant::now();
             let handshake = self.session.attempt();
-            let renewed = self.renew(&handshake).await;
+            let handshakes = self.session.handshakes();
+            let renewed = self.renew(&handshake, handshakes).await;
             if renewed.is_err() {
                 self.http_sse.close("no session was made on the event stream");
             }
             match renewed {
                 Ok(snapshot) if self.session.has_ended() => {
-                    self.end_session(&snapshot.headers).await;
+                    self.end_refused(snapshot.headers.session).await;
                     return Err(self.over());
                 }
                 Ok(snapshot) => {
@@ -83,6 +88,8 @@ impl Bridge {
                         self.ledger.server_requests_before(snapshot.generation),
                     )
                 }
+                // What comes of the new handshake is not known yet.
+                Err(failure) if self.session.handshakes() != handshakes => return Err(failure),
                 Err(failure) if failure.kind == FailureKind::Unauthorized => {
                     self.session.failed(&failure);
                     return Err(failure);
@@ -112,7 +119,11 @@ impl Bridge {
     }
 
     /// `initialize`, answered.
-    async fn renew(self: &Arc<Self>, handshake: &Handshake) -> Result<Snapshot, Failure> {
+    async fn renew(
+        self: &Arc<Self>,
+        handshake: &Handshake,
+        handshakes: u64,
+    ) -> Result<Snapshot, Failure> {
         let Some(initialize) = &handshake.initialize else {
             return Err(Failure::new(
                 FailureKind::SessionLost,
@@ -136,10 +147,15 @@ impl Bridge {
             outcome => outcome?,
         };
         if let Kind::Response { error: true, .. } = answer.kind() {
-            self.end_session(&SessionHeaders { session, ..SessionHeaders::default() }).await;
+            self.end_refused(session).await;
             let said =
                 member::lookup_string(answer.bytes(), &["error", "message"]).unwrap_or_default();
             let text = format!("initialize was refused: {}", self.redactor.clean(&said, 80));
+            return Err(Failure::new(FailureKind::SessionLost, text).at(&self.endpoint.shown()));
+        }
+        if self.session.handshakes() != handshakes {
+            self.end_refused(session).await;
+            let text = "the client began anew while a new session was made";
             return Err(Failure::new(FailureKind::SessionLost, text).at(&self.endpoint.shown()));
         }
         self.learn_session(session.as_ref());
@@ -148,6 +164,13 @@ impl Bridge {
         self.http_sse.established();
         self.verdict.confirm_legacy(self.is_http_sse());
         Ok(snapshot)
+    }
+
+    /// Ends a session that came with an answer by which nothing is made of it.
+    async fn end_refused(&self, session: Option<http::HeaderValue>) {
+        if session.as_ref().is_some_and(|session| self.session.disowned(session)) {
+            self.end_session(&SessionHeaders { session, ..SessionHeaders::default() }).await;
+        }
     }
 
     /// Everything that the client had set up. What the new session does not accept is logged.
@@ -159,24 +182,54 @@ impl Bridge {
             self.session.initialized(snapshot.generation);
             return restore_translated(&translation, handshake, initialized).await;
         }
-        match self.post(initialized.clone(), &snapshot.headers, None, STEP).await {
+        let mut missing = Missing::default();
+        let post = || self.post(initialized.clone(), &snapshot.headers, None, STEP);
+        let reply = match post().await {
+            // Everything that follows needs it, and twice does no harm.
+            Err(failure) if is_passing(&failure) && failure.kind != FailureKind::Timeout => {
+                post().await
+            }
+            reply => reply,
+        };
+        match reply {
             Ok(reply) if reply.status().is_success() => {
                 self.session.initialized(snapshot.generation);
                 let _ = timeout(LISTEN_HEAD_START, self.listen(snapshot.clone())).await;
             }
-            Ok(reply) => tracing::debug!("initialized: HTTP {}", reply.status().as_u16()),
-            Err(failure) => tracing::debug!("initialized: {failure}"),
-        }
-        let state = handshake.log_level.iter().chain(handshake.subscriptions.values());
-        let repeated = stream::iter(state).for_each_concurrent(REPEATED_AT_ONCE, async |request| {
-            if let Err(failure) = self.repeat(request, &snapshot.headers).await {
-                let method = request.method().unwrap_or_default();
-                tracing::warn!("{method} could not be repeated in the new session: {failure}");
+            Ok(reply) => {
+                let failure = reply.failure(b"");
+                tracing::debug!("initialized: {failure}");
+                missing.initialized = is_passing(&failure);
             }
-        });
-        if timeout(RECOVERY_STEP_TIMEOUT, repeated).await.is_err() {
-            tracing::warn!("not all subscriptions could be repeated in the new session in time");
+            Err(failure) => {
+                tracing::debug!("initialized: {failure}");
+                missing.initialized = is_passing(&failure);
+            }
         }
+        let state: Vec<_> =
+            handshake.log_level.iter().chain(handshake.subscriptions.values()).collect();
+        let settled = Mutex::new(HashSet::new());
+        // Without `initialized` many servers answer none of them.
+        if !missing.initialized {
+            let each = stream::iter(state.iter().enumerate());
+            let repeated = each.for_each_concurrent(REPEATED_AT_ONCE, async |(at, request)| {
+                if let Err(failure) = self.repeat(request, &snapshot.headers, STEP).await {
+                    let method = request.method().unwrap_or_default();
+                    tracing::warn!("{method} could not be repeated in the new session: {failure}");
+                    if is_passing(&failure) {
+                        return;
+                    }
+                }
+                settled.lock().unwrap_or_else(PoisonError::into_inner).insert(at);
+            });
+            if timeout(RECOVERY_STEP_TIMEOUT, repeated).await.is_err() {
+                tracing::debug!("not all subscriptions could be repeated in time");
+            }
+        }
+        let settled = settled.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let left = state.into_iter().enumerate().filter(|(at, _)| !settled.contains(at));
+        missing.requests = left.map(|(_, request)| request.clone()).collect();
+        self.complete_later(snapshot, missing);
     }
 
     /// Whether a refusal of `initialize` in the middle of things is worth asking the server about its
@@ -190,28 +243,36 @@ impl Bridge {
     /// Sends a request of the client a second time and returns its answer, which the client has
     /// had already, with the session id of the response.
     pub(super) async fn repeat(
-        &self,
+        self: &Arc<Self>,
         request: &Message,
         headers: &SessionHeaders,
+        manner: Manner,
     ) -> Result<(Message, Option<http::HeaderValue>), Failure> {
         if let Some(channel) = &headers.channel {
-            let answer = self.repeat_over(channel, request, headers, STEP).await?;
+            let answer = self.repeat_over(channel, request, headers, manner).await?;
             return Ok((answer, None));
         }
-        let reply = self.post(request.bytes().clone(), headers, None, STEP).await?;
+        let reply = self.post(request.bytes().clone(), headers, None, manner).await?;
         let end = Instant::now() + RECOVERY_STEP_TIMEOUT;
         if !reply.status().is_success() {
             return Err(reply.into_failure().await);
         }
         let session = reply.session_id();
         let no_answer = reply.invalid("no answer", b"");
-        let mut context = Context {
-            generation: self.session.snapshot().generation + u64::from(headers.session.is_none()),
-            replayed: request.id(),
-            ..Context::default()
-        };
+        let opening = headers.session.is_none();
+        let generation = self.session.snapshot().generation + u64::from(opening);
+        let offered = opening.then(|| {
+            let session = session.clone();
+            Offered::new(self, generation, SessionHeaders { session, ..SessionHeaders::default() })
+        });
+        let mut context = Context { generation, replayed: request.id(), ..Context::default() };
         self.relay_body(reply, end, &mut context).await;
-        context.replay_answer.map(|answer| (answer, session)).ok_or(no_answer)
+        let answer = context.replay_answer.ok_or(no_answer)?;
+        // What becomes of it is for the caller to say.
+        if let Some(offered) = offered {
+            offered.keep();
+        }
+        Ok((answer, session))
     }
 }
 

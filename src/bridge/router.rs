@@ -8,7 +8,6 @@ use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until};
 
 use super::Bridge;
-use super::inbound::{CANCELLED, cancelled_id};
 use super::ledger::Refused;
 use super::order;
 use super::path::Path;
@@ -131,6 +130,10 @@ impl Bridge {
                 if self.taken_back_in_time(&message) {
                     return;
                 }
+                if self.shape.as_ref().is_some_and(|shape| !shape.lets_pass(&message)) {
+                    tracing::warn!("{} is kept from the server", self.described(&message));
+                    return;
+                }
                 self.take_delivery(message, order::Kind::Notification).await
             }
             Kind::Response { .. } => self.take_delivery(message, order::Kind::Response).await,
@@ -141,8 +144,7 @@ impl Bridge {
     /// closing its stream (2026-07-28, basic/transports/streamable-http). Nothing waits for that, and
     /// it waits for nothing: the streams that others wait for may be those that it closes.
     fn take_unsent(&self, message: &Message) {
-        let id = (message.method() == Some(CANCELLED)).then(|| cancelled_id(message)).flatten();
-        match id {
+        match message.takes_back() {
             Some(id) => self.ledger.cancel(&id),
             None => tracing::debug!("{} is kept from the server", self.described(message)),
         }
@@ -214,13 +216,11 @@ impl Bridge {
     /// A request that the server does not have yet, because it waits for a sign-in or for the way to
     /// the server, is taken back before it is sent; the server need not hear of it.
     fn taken_back_in_time(&self, message: &Message) -> bool {
-        if message.method() != Some(CANCELLED)
-            || !(self.is_waiting_for_sign_in() || self.paths.known().is_none())
-        {
+        let Some(id) = message.takes_back() else { return false };
+        if !self.is_waiting_for_sign_in() && self.paths.known().is_some() {
             return false;
         }
-        let waiting = cancelled_id(message)
-            .and_then(|id| self.ledger.find(&id).filter(|ticket| !ticket.is_sent()));
+        let waiting = self.ledger.find(&id).filter(|ticket| !ticket.is_sent());
         let Some(ticket) = waiting.filter(|ticket| ticket.method() != "initialize") else {
             return false;
         };

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use tokio::sync::{RwLock, RwLockWriteGuard};
 
+use crate::era::lists::LISTS;
 use crate::era::revisions;
 use crate::error::Failure;
 use crate::jsonrpc::{Id, Message, member};
@@ -31,6 +32,8 @@ struct State {
     generation: u64,
     /// Counts attempts to make a new session.
     attempts: u64,
+    /// Counts handshakes of the client.
+    handshakes: u64,
     /// Why the last attempt failed, until one succeeds.
     lost: Option<Failure>,
     /// No session is made any more.
@@ -38,7 +41,7 @@ struct State {
     headers: SessionHeaders,
     /// The session that came with the response to `initialize` while its answer is still to come, and
     /// its generation.
-    offered: Option<(u64, HeaderValue)>,
+    offered: Vec<(u64, HeaderValue)>,
     /// The stream that the next session is established on, with HTTP+SSE.
     channel: Option<Arc<Channel>>,
     handshake: Handshake,
@@ -127,24 +130,54 @@ impl Session {
             Handshake { initialize: Some(initialize.clone()), ..Handshake::default() };
         state.lost = None;
         state.channel = None;
+        state.handshakes += 1;
         // Whoever is refused in the old session has nothing to make anew.
         state.generation += 1;
         let left = std::mem::take(&mut state.headers);
         left.session.is_some().then_some(left)
     }
 
-    /// The response to `initialize` has begun, and brings a session.
+    /// The response to `initialize` has begun, and brings a session. Each that is not established is taken back by
+    /// [`Session::disowned`] or [`Session::withdraw`].
     pub fn offered(&self, generation: u64, session: HeaderValue) {
-        self.state().offered = Some((generation, session));
+        self.state().offered.push((generation, session));
+    }
+
+    /// Takes back the sessions that were offered and whose `initialize` has no answer yet: nobody will have them. Their
+    /// numbers are not used again: the client may yet answer what the server asked in them.
+    pub fn withdraw(&self) -> Vec<SessionHeaders> {
+        let mut state = self.state();
+        let offered = std::mem::take(&mut state.offered);
+        offered
+            .into_iter()
+            .map(|(of, session)| {
+                state.generation = state.generation.max(of);
+                SessionHeaders { session: Some(session), ..SessionHeaders::default() }
+            })
+            .collect()
+    }
+
+    /// Nobody takes this session, which was offered. Whether the caller is to end it: whoever has taken it back, or has
+    /// established it, does so otherwise.
+    pub fn disowned(&self, session: &HeaderValue) -> bool {
+        let mut state = self.state();
+        let Some(at) = state.offered.iter().position(|(_, offered)| offered == session) else {
+            return false;
+        };
+        let (of, _) = state.offered.swap_remove(at);
+        // As in `withdraw`.
+        state.generation = state.generation.max(of);
+        true
     }
 
     /// The headers for a response to a request that the server made in the session `generation`: it
     /// may have done so before it answered `initialize`.
     pub fn headers_in(&self, generation: Option<u64>, now: &Snapshot) -> SessionHeaders {
-        let offered = self.state().offered.clone().filter(|(of, _)| generation == Some(*of));
+        let state = self.state();
+        let offered = state.offered.iter().rev().find(|(of, _)| generation == Some(*of));
         match offered {
-            Some((of, session)) if of > now.generation => {
-                SessionHeaders { session: Some(session), ..now.headers.clone() }
+            Some((of, session)) if *of > now.generation => {
+                SessionHeaders { session: Some(session.clone()), ..now.headers.clone() }
             }
             _ => now.headers.clone(),
         }
@@ -158,6 +191,10 @@ impl Session {
             let mut state = self.state();
             state.generation += 1;
             state.lost = None;
+            // After the end it is for whoever takes it back to end it.
+            if !state.ended {
+                state.offered.retain(|(_, offered)| Some(offered) != session.as_ref());
+            }
             let channel = state.channel.take();
             // HTTP+SSE is older than the header; its servers want it only where they know of it.
             let version = version.filter(|version| {
@@ -196,9 +233,25 @@ impl Session {
         self.snapshot()
     }
 
-    /// The server has taken `initialized` in this session.
+    /// The server has taken `initialized` in this session. Of one that is over that means nothing.
     pub fn initialized(&self, generation: u64) {
-        self.state().handshake.initialized_in = generation;
+        let mut state = self.state();
+        if state.generation == generation {
+            state.handshake.initialized_in = generation;
+        }
+    }
+
+    /// Whether this is the session that there is.
+    pub fn is_current(&self, generation: u64) -> bool {
+        let state = self.state();
+        !state.ended && state.lost.is_none() && state.generation == generation
+    }
+
+    /// Whether a request, word for word, has set up what the client wants now.
+    pub fn wants(&self, request: &Message) -> bool {
+        let handshake = &self.state().handshake;
+        let mut wanted = handshake.log_level.iter().chain(handshake.subscriptions.values());
+        wanted.any(|wanted| wanted.bytes() == request.bytes())
     }
 
     /// Whether the server has taken `initialized` in this session.
@@ -214,6 +267,16 @@ impl Session {
     /// The client's `initialize` request.
     pub fn initialize(&self) -> Option<Message> {
         self.state().handshake.initialize.clone()
+    }
+
+    /// The client's `notifications/initialized`.
+    pub fn confirmation(&self) -> Option<Bytes> {
+        self.state().handshake.initialized.clone()
+    }
+
+    /// How many handshakes the client has begun.
+    pub fn handshakes(&self) -> u64 {
+        self.state().handshakes
     }
 
     /// An attempt to make a new session begins.
@@ -291,12 +354,8 @@ fn list_changed(response: &Message) -> Vec<&'static str> {
     let declared = |capability: &str| {
         member::is_true(response.bytes(), &["result", "capabilities", capability, "listChanged"])
     };
-    let all = [
-        ("tools", "notifications/tools/list_changed"),
-        ("prompts", "notifications/prompts/list_changed"),
-        ("resources", "notifications/resources/list_changed"),
-    ];
-    all.into_iter().filter(|(name, _)| declared(name)).map(|(_, method)| method).collect()
+    let promised = LISTS.into_iter().filter(|list| declared(list.capability));
+    promised.map(|list| list.notification).collect()
 }
 
 /// Whether a refusal with `status` and `body` of a request that carried a session id means that the
@@ -354,6 +413,43 @@ mod tests {
 
     fn message(text: &str) -> Message {
         Message::parse(Bytes::copy_from_slice(text.as_bytes()), Source::Client).unwrap()
+    }
+
+    #[test]
+    fn what_the_client_wants_no_longer_is_not_set_up() {
+        let request = |method: &str, params: &str| {
+            let text = r#"{"jsonrpc":"2.0","id":9,"method":"M","params":P}"#;
+            message(&text.replace('M', method).replace('P', params))
+        };
+        let subscribe =
+            |uri: &str| request("resources/subscribe", &format!(r#"{{"uri":"{uri}"}}"#));
+        let level = |level: &str| request("logging/setLevel", &format!(r#"{{"level":"{level}"}}"#));
+        let session = Session::default();
+        session.state().handshake = Handshake {
+            log_level: Some(level("error")),
+            subscriptions: [("a:/2".to_owned(), subscribe("a:/2"))].into(),
+            ..Handshake::default()
+        };
+        for (request, wanted) in [
+            (subscribe("a:/1"), false),
+            (subscribe("a:/2"), true),
+            (level("debug"), false),
+            (level("error"), true),
+        ] {
+            assert_eq!(session.wants(&request), wanted, "{request:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_late_changes_nothing_in_the_next_session() {
+        let session = Session::default();
+        let answer = message(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+        let first = session.establish(&answer, None).generation;
+        let second = session.establish(&answer, None).generation;
+        session.initialized(second);
+        session.initialized(first);
+        assert!(session.is_initialized(second) && session.is_current(second));
+        assert!(!session.is_current(first));
     }
 
     #[test]

@@ -24,7 +24,6 @@ use crate::era::detect;
 use crate::era::headers::{self, ToolHeaders, VERSION_HEADER};
 use crate::era::{HEADER_MISMATCH, PROTOCOL_VERSION};
 use crate::error::{Failure, FailureKind};
-use crate::http::OnSent;
 use crate::jsonrpc::splice::Patch;
 use crate::jsonrpc::{INVALID_PARAMS, Id, Message, Source, member};
 use crate::limits::{
@@ -78,6 +77,7 @@ impl Bridge {
         let mut again = Again::default();
         loop {
             let attempt = tokio::select! {
+                biased;
                 attempt = self.attempt_once(ticket, message, &mirrored, place) => attempt,
                 // Dropping the response closes its stream.
                 () = ticket.cancelled() => return Stateless::Done,
@@ -132,6 +132,7 @@ impl Bridge {
 
     async fn wait_for(&self, ticket: &Ticket, wait: Duration) {
         tokio::select! {
+            biased;
             () = sleep(wait) => {}
             () = ticket.closed() => {}
         }
@@ -190,14 +191,7 @@ impl Bridge {
         manner: Manner,
     ) -> Result<Reply, Failure> {
         let headers = SessionHeaders { mirrored: mirrored.clone(), ..SessionHeaders::default() };
-        let on_sent = {
-            let (place, ticket) = (place.clone(), ticket.clone());
-            OnSent::new(move || {
-                ticket.set_sent(true);
-                place.handed_over();
-            })
-        };
-        let reply = self.post_request(ticket, message, &headers, on_sent, manner).await;
+        let reply = self.post_request(ticket, message, &headers, place, manner).await;
         place.acknowledged();
         reply
     }
@@ -310,6 +304,7 @@ impl Bridge {
         let end = Instant::now() + RELIST_TIMEOUT;
         let listing = self.list_all(call);
         tokio::select! {
+            biased;
             listed = timeout_at(end, listing) => {
                 if !matches!(listed, Ok(Ok(()))) {
                     tracing::debug!("the tools could not be listed");

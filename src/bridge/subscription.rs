@@ -3,22 +3,23 @@
 //! everything that was subscribed to counts as changed.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use tokio::time::{sleep, timeout_at};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Bridge;
 use super::access::Manner;
 use super::attempt::soon;
 use super::follow::is_passing;
-use super::inbound::{CANCELLED, Context, cancelled_id};
+use super::inbound::Context;
 use super::ledger::Ticket;
 use super::order::Place;
 use super::stateless::Stateless;
 use crate::auth::Asking;
 use crate::era::SUBSCRIPTION_ID;
+use crate::era::lists::LISTS;
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::splice::elements;
 use crate::jsonrpc::{Kind, Message, Source, member};
@@ -43,6 +44,41 @@ struct Subscription {
     acknowledged: Option<Message>,
     backoff: Backoff,
     complained: bool,
+}
+
+/// How a server took the last `subscriptions/listen`, for who wants to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listening {
+    /// It acknowledged it. Carries the JSON text of what it granted.
+    Acknowledged(String),
+    /// It refused with this status.
+    Refused(u16),
+    /// It did not answer.
+    Failed(Failure),
+}
+
+/// The same, once it is known.
+#[derive(Debug)]
+pub struct Heard(watch::Sender<Option<Listening>>);
+
+impl Default for Heard {
+    fn default() -> Self {
+        Heard(watch::channel(None).0)
+    }
+}
+
+impl Heard {
+    fn tell(&self, how: Listening) {
+        self.0.send_replace(Some(how));
+    }
+
+    /// Waits until it is known.
+    pub async fn next(&self) -> Option<Listening> {
+        let mut heard = self.0.subscribe();
+        // The sender lives as long as `self`.
+        let heard = heard.wait_for(Option::is_some).await.ok()?;
+        heard.clone()
+    }
 }
 
 /// What came of one connection.
@@ -73,6 +109,7 @@ impl Bridge {
         loop {
             let opened = Instant::now();
             let connection = tokio::select! {
+                biased;
                 connection = self.connect_subscription(ticket, message, place, &mut subscription) => connection,
                 // Dropping the stream closes it, which is how a subscription is cancelled.
                 () = ticket.closed() => return Stateless::Done,
@@ -80,10 +117,12 @@ impl Bridge {
             let broken = match connection {
                 Connection::Done => return Stateless::Done,
                 Connection::OtherEra(failure) => return Stateless::OtherEra(failure),
-                Connection::Refused(failure) => return Stateless::Failed(failure),
+                Connection::Refused(failure) => return self.unheard(failure),
                 Connection::Locked(failure) => {
+                    self.heard.tell(Listening::Failed(failure.clone()));
                     tracing::warn!("no messages from the server outside of requests: {failure}");
                     tokio::select! {
+                        biased;
                         () = self.signed_in() => continue,
                         () = ticket.closed() => return Stateless::Done,
                     }
@@ -91,7 +130,7 @@ impl Bridge {
                 Connection::Broken(failure) => failure,
             };
             if subscription.acknowledged.is_none() && (repeated || !broken.unsent) {
-                return Stateless::Failed(broken);
+                return self.unheard(broken);
             }
             repeated = true;
             if !std::mem::replace(&mut subscription.complained, true) {
@@ -106,10 +145,16 @@ impl Bridge {
             let pause = subscription.backoff.pause(wish, random::dice());
             subscription.backoff.fruitless();
             tokio::select! {
+                biased;
                 () = sleep(pause) => {}
                 () = ticket.closed() => return Stateless::Done,
             }
         }
+    }
+
+    fn unheard(&self, failure: Failure) -> Stateless {
+        self.heard.tell(Listening::Failed(failure.clone()));
+        Stateless::Failed(failure)
     }
 
     async fn connect_subscription(
@@ -147,6 +192,7 @@ impl Bridge {
             return Connection::OtherEra(failure);
         }
         if self.receive(body, &mut Context::default()).await.is_ok() && !ticket.is_open() {
+            self.heard.tell(Listening::Refused(status.as_u16()));
             return Connection::Done;
         }
         if is_passing(status.as_u16()) && subscription.acknowledged.is_some() {
@@ -184,8 +230,9 @@ impl Bridge {
                         self.all_changed(ticket, &again).await;
                     }
                     first => {
-                        if first.is_some() {
-                            subscription.acknowledged = first;
+                        if let Some(first) = first {
+                            self.heard.tell(Listening::Acknowledged(granted(&first)));
+                            subscription.acknowledged = Some(first);
                         }
                         if takes_back(&item, ticket) {
                             over.get_or_insert_with(soon);
@@ -225,13 +272,9 @@ impl Bridge {
             |name: &str| member::lookup(acknowledged.bytes(), &["params", "notifications", name]);
         let id = String::from_utf8_lossy(ticket.id().raw()).into_owned();
         let meta = format!(r#""_meta":{{"{SUBSCRIPTION_ID}":{id}}}"#);
-        let lists = [
-            ("toolsListChanged", "notifications/tools/list_changed"),
-            ("promptsListChanged", "notifications/prompts/list_changed"),
-            ("resourcesListChanged", "notifications/resources/list_changed"),
-        ];
-        for (name, method) in lists {
-            if granted(name) == Some("true") {
+        for list in LISTS {
+            if granted(list.filter) == Some("true") {
+                let method = list.notification;
                 let text =
                     format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{{{meta}}}}}"#);
                 self.to_client(text.into()).await;
@@ -270,8 +313,13 @@ impl Bridge {
 fn takes_back(item: &Item, ticket: &Ticket) -> bool {
     let Item::Event(event) = item else { return false };
     let Ok(message) = Message::parse(event.data.clone(), Source::Server) else { return false };
-    message.method() == Some(CANCELLED)
-        && cancelled_id(&message).is_some_and(|id| ticket.is_for(&id))
+    message.takes_back().is_some_and(|id| ticket.is_for(&id))
+}
+
+/// What an acknowledgement grants, as JSON text.
+fn granted(acknowledged: &Message) -> String {
+    let granted = member::lookup(acknowledged.bytes(), &["params", "notifications"]);
+    granted.unwrap_or("{}").to_owned()
 }
 
 /// The acknowledgement that an item is.

@@ -48,6 +48,7 @@ impl Timers {
                 continue;
             };
             tokio::select! {
+                biased;
                 () = self.sooner.notified() => {}
                 () = sleep_until(time) => {
                     // Swept out meanwhile, it means nothing.

@@ -129,6 +129,7 @@ impl Translation {
         }
         let wrong = state.wait_for(|state| matches!(state, State::Wrong { .. }));
         let fresh = tokio::select! {
+            biased;
             () = ticket.closed() => return Seen::Through,
             // The sender lives as long as `self`.
             state = wrong => matches!(state.as_deref(), Ok(State::Wrong { fresh: true })),
@@ -269,7 +270,7 @@ impl Translation {
         if let Some(bridge) = links.get(&link) {
             return Some(bridge.clone());
         }
-        let (outbox, inbox) = Outbox::channel();
+        let (outbox, inbox) = Outbox::channel(None);
         let bridge = client.linked(self.server, outbox, self.alarm());
         bridge.presume_transport();
         links.insert(link, bridge.clone());

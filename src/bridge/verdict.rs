@@ -3,11 +3,12 @@
 //! (2026-07-28, basic/versioning, "Backward Compatibility with Initialization-Based Versions").
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::json;
 
 use crate::cache::Cache;
+use crate::clock::unix as now;
 use crate::era::Era;
 use crate::jsonrpc::member;
 use crate::limits::{LEGACY_KEPT, MODERN_KEPT};
@@ -144,11 +145,6 @@ impl Verdict {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]

@@ -19,9 +19,9 @@ use serde_json::Value;
 
 pub(super) use self::listing::{Listed, list};
 use self::schema::{Schema, complaint, is_json};
+use crate::cli::mistakes::nearest;
 use crate::jsonrpc::splice::{Patch, elements, members};
-use crate::limits::MAX_LOGGED_TEXT;
-use crate::secret::{Redactor, truncate};
+use crate::secret::{harmless, truncate};
 
 /// One word of the command line, with its text or with where that is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,7 +178,7 @@ pub(super) fn build(
                     (Some(value), _) => add(&mut named, name, value, property, &mut problems),
                     (None, Some(property)) if check => {
                         let text = Value::from(text.as_str()).to_string();
-                        let expected = clean(&property.expected());
+                        let expected = harmless(&property.expected());
                         problems.push(Problem::Wrong(shown(name), shown(&text), expected));
                     }
                     (None, _) => {
@@ -237,67 +237,26 @@ fn check_all(schema: Schema<'_>, text: &str, seen: &[String], problems: &mut Vec
             if schema.is_closed() {
                 let free =
                     schema.names().into_iter().filter(|name| given.iter().all(|m| m.key != *name));
-                let near = nearest(&member.key, free).map(clean);
+                let near = nearest(&member.key, free).map(harmless);
                 problems.push(Problem::Unknown(shown(&member.key), near));
             }
             continue;
         };
         if let Some((place, expected)) = complaint(property, member.value) {
             let name = format!("{}{place}", member.key);
-            problems.push(Problem::Wrong(shown(&name), shown(member.value), clean(&expected)));
+            problems.push(Problem::Wrong(shown(&name), shown(member.value), harmless(&expected)));
         }
     }
     for name in schema.required() {
         let there = given.iter().any(|member| member.key == name) || seen.iter().any(|s| s == name);
         if !there {
             let expected = schema.property(name).map_or("any value".to_owned(), Schema::expected);
-            problems.push(Problem::Missing(clean(name), clean(&expected)));
+            problems.push(Problem::Missing(harmless(name), harmless(&expected)));
         }
     }
-}
-
-/// The name that may be meant by a misspelled one.
-pub(super) fn nearest<'n>(typed: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let folded = |text: &str| text.to_lowercase().replace(['-', '.', ' '], "_");
-    let typed = folded(typed);
-    // A third of the letters may be wrong; a name of two or three letters, one.
-    let limit = (typed.chars().count() / 3).clamp(1, 4);
-    names
-        .map(|name| (distance(&typed, &folded(name)), name))
-        .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}
-
-/// How many letters must be put in, taken out, changed, or swapped with their neighbour.
-fn distance(one: &str, other: &str) -> usize {
-    const LONGEST: usize = 64;
-    let one: Vec<char> = one.chars().take(LONGEST).collect();
-    let other: Vec<char> = other.chars().take(LONGEST).collect();
-    let mut rows = vec![(0..=other.len()).collect::<Vec<usize>>()];
-    for (at, letter) in one.iter().enumerate() {
-        let before = &rows[at];
-        let mut row = vec![at + 1];
-        for (column, wanted) in other.iter().enumerate() {
-            let changed = before[column] + usize::from(letter != wanted);
-            let mut least = changed.min(before[column + 1] + 1).min(row[column] + 1);
-            let swapped = at > 0 && column > 0;
-            if swapped && one[at - 1] == *wanted && *letter == other[column - 1] {
-                least = least.min(rows[at - 1][column - 1] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[one.len()][other.len()]
-}
-
-/// Foreign text in a line of ours.
-fn clean(text: &str) -> String {
-    Redactor::default().clean(text, MAX_LOGGED_TEXT)
 }
 
 /// What was typed, cut to what helps to find it.
 fn shown(text: &str) -> String {
-    truncate(&clean(text), 60)
+    truncate(&harmless(text), 60)
 }

@@ -3,11 +3,16 @@
 //! * [`report`]: what was found; as JSON it is described by docs/check.schema.json.
 //! * [`walk`]: going through the steps. [`session`]: those behind the handshake.
 //! * [`table`]: the report for people.
+//! * [`entries`]: all servers in a client's configuration; [`summary`]: what was found, for people;
+//!   [`board`]: how far it is.
 
+mod board;
+pub mod entries;
 mod report;
 mod session;
-mod table;
-mod walk;
+mod summary;
+pub(super) mod table;
+pub(super) mod walk;
 
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
@@ -16,7 +21,7 @@ use tokio::time::{sleep, timeout};
 
 use self::report::Report;
 use super::outcome::tell;
-use super::remote::{start_log, start_quiet_log};
+use super::remote::{start_log, start_quiet_log, start_trace};
 use super::{CommandError, say};
 use crate::auth::settings::Mode;
 use crate::bridge::Attached;
@@ -26,6 +31,8 @@ use crate::error::ExitCode;
 use crate::limits::DELETE_TIMEOUT;
 use crate::logging::Log;
 use crate::platform::{self, Signals};
+use crate::secret::shown;
+use crate::trace::Trace;
 
 /// Goes through all steps and says what it found.
 pub(super) async fn run(
@@ -35,18 +42,25 @@ pub(super) async fn run(
 ) -> Result<ExitCode, CommandError> {
     if args.login {
         // The sign-in URL has to be seen.
-        start_log(&args.log, log)?;
+        start_log(&args.log, false, log)?;
     } else {
         start_quiet_log(&args.log, log)?;
     }
     let limit = config::duration("--timeout", &args.timeout)?;
+    if let Some(file) = &args.config {
+        let trace = start_trace(&args.log, log, "check", "")?;
+        return entries::run(args, file, env, limit, trace.as_ref()).await;
+    }
     let every = args.watch.as_deref().map(|text| config::duration("--watch", text)).transpose()?;
     let mut signals = Signals::install()?;
+    let server = config::server_url(args.connection.url.as_deref().unwrap_or_default(), true);
+    let server = server.map_or_else(|_| String::new(), |url| shown(&url));
+    let trace = start_trace(&args.log, log, "check", &server)?;
     let mut before = None;
     loop {
         let open = OnceLock::new();
         let report = tokio::select! {
-            report = once(args, env, limit, &open) => report?,
+            report = once(args, env, limit, trace.as_ref(), &open) => report?,
             signal = signals.recv() => {
                 if let Some(bridge) = open.get() {
                     let _ = timeout(DELETE_TIMEOUT, bridge.end()).await;
@@ -69,9 +83,11 @@ async fn once(
     args: &CheckArgs,
     env: Env<'_>,
     limit: Duration,
+    trace: Option<&Trace>,
     open: &OnceLock<Attached>,
 ) -> Result<Report, CommandError> {
     let mut config = Config::of_command(&args.connection, &args.sign_in, env)?;
+    config.target.record(trace);
     let mode = &mut config.target.sign_in.settings.mode;
     if *mode == Mode::Interactive && !args.login {
         *mode = Mode::Stored;
@@ -105,10 +121,23 @@ fn show(
         }
         return Ok(());
     }
-    let terminal = platform::stdout_is_terminal().then(|| platform::terminal_width().unwrap_or(80));
-    let width = env("COLUMNS").and_then(|columns| columns.parse().ok());
-    let width = width.or(terminal).unwrap_or(80);
-    let plain = env("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let colour = terminal.is_some() && !plain && env("TERM").as_deref() != Some("dumb");
+    let Shape { width, colour } = Shape::of_stdout(env);
     Ok(say(&table::text(report, width, colour))?)
+}
+
+/// How text for people is laid out.
+pub(super) struct Shape {
+    pub width: usize,
+    pub colour: bool,
+}
+
+impl Shape {
+    pub(super) fn of_stdout(env: Env<'_>) -> Shape {
+        let terminal =
+            platform::stdout_is_terminal().then(|| platform::terminal_width().unwrap_or(80));
+        let width = env("COLUMNS").and_then(|columns| columns.parse().ok());
+        let plain = env("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let colour = terminal.is_some() && !plain && env("TERM").as_deref() != Some("dumb");
+        Shape { width: width.or(terminal).unwrap_or(80), colour }
+    }
 }

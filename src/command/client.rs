@@ -1,45 +1,55 @@
 //! Commands that ask a server something. Each is a client of a bridge in this process.
 //!
 //! * `lists`: lists with all their pages, and `describe`: the same for people.
-//! * `calls`: tools, prompts, completions; `reading`: resources; `content`: what came, for people.
+//! * `calls`: tools, prompts, completions; `reading`: resources; `content`: what came, for people;
+//!   `images`: pictures on the terminal.
 //! * `plain`: one request, pings, and notifications.
-//! * `questions`: what the server asks us meanwhile; `form`: asking a person.
+//! * `questions`: what the server asks us meanwhile; `form`: asking a person; `answers`: from a file.
 //! * `progress`: how far it is.
 
+mod answers;
 mod calls;
 mod content;
 mod describe;
 mod form;
-mod lists;
+mod images;
+pub(super) mod lists;
 mod plain;
 mod progress;
 mod questions;
 mod reading;
 
+use std::cell::{Cell, RefCell};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::CommandError;
 use super::outcome::{fail, tell};
-use super::peer::{Notifications, Peer, Refusal, result_of};
-use super::remote::{Remote, start_quiet_log};
+use super::peer::{Notifications, Peer, Refusal, declared, result_of};
+use super::remote::{Remote, start_quiet_log, start_trace};
+use super::repl;
 use super::text::Style;
 use crate::cli::ClientCommand;
-use crate::cli::client::OutputArg;
+use crate::cli::client::{Ask, ClientArgs, OutputArg};
 use crate::config::{Config, Env, values};
 use crate::error::{ExitCode, Failure, FailureKind};
 use crate::jsonrpc::Message;
 use crate::limits::{COMMAND_TIMEOUT, INITIALIZE_TIMEOUT, KEYRING_TIMEOUT};
 use crate::logging::Log;
 use crate::platform::{self, Signals};
-use crate::secret::{Redactor, changes_direction};
+use crate::secret::{Redactor, changes_direction, shown};
+
+pub(super) use self::calls::schema_of_prompt;
+pub(super) use self::form::Terminal;
+pub(super) use self::progress::Shown;
+pub(super) use self::questions::Questions;
 
 /// Text of the server that is not cut: whoever asked for it wants all of it.
 const WHOLE: usize = usize::MAX;
 
 /// Why a command ends before its work is done.
-enum Stop {
+pub(super) enum Stop {
     /// There is no result.
     Refused(Refusal),
     /// The tool says that it failed.
@@ -74,50 +84,53 @@ impl From<io::Error> for Stop {
 }
 
 /// A connection, and how its results are shown.
-struct Client {
-    peer: Peer,
-    limit: Duration,
-    redactor: Arc<Redactor>,
-    output: OutputArg,
+pub(super) struct Client {
+    pub peer: Peer,
+    pub limit: Duration,
+    pub redactor: Arc<Redactor>,
+    pub output: Cell<OutputArg>,
     style: Style,
-    terminal: bool,
+    pub terminal: bool,
+    /// How pictures are shown, where they can be.
+    images: Option<images::Protocol>,
+    /// The JSON text of the last result, where somebody may want it again.
+    last: Option<RefCell<String>>,
 }
 
 /// Does what was typed.
 pub(super) async fn run(
-    command: &ClientCommand,
+    command: ClientCommand,
     env: Env<'_>,
     log: &mut Option<Log>,
 ) -> Result<ExitCode, CommandError> {
-    let args = command.common();
+    let name = command.name();
+    let (args, ask) = command.into_parts();
+    if let Ask::Repl = ask {
+        return repl::run(&args, env, log).await;
+    }
     start_quiet_log(&args.log, log)?;
-    let output = if args.json { OutputArg::Json } else { args.output };
     let mut signals = Signals::install()?;
     let mut client = None;
-    let Config { target, bridge } = Config::of_command(&args.connection, &args.sign_in, env)?;
-    let redactor = target.redactor.clone();
+    let mut config = Config::of_command(&args.connection, &args.sign_in, env)?;
+    let trace = start_trace(&args.log, log, name, &shown(&config.target.url))?;
+    config.target.record(trace.as_ref());
+    let redactor = config.target.redactor.clone();
     let work = async {
         // What is wrong with the words is said before anything is sent.
-        let job = Job::prepare(command)?;
-        let timeout =
-            args.timeout.as_deref().map(|text| duration("--timeout", text)).transpose()?;
-        let first = timeout.unwrap_or(bridge.initialize_deadline + INITIALIZE_TIMEOUT);
-        let asks = questions::Questions::new(&args.roots, job.reads_stdin(), redactor.clone())?;
-        let remote = Remote::new(target, bridge.max_message, KEYRING_TIMEOUT)
-            .map_err(|error| Stop::Usage(vec![error.to_string()]))?;
-        let link = remote.attach(bridge, redactor.clone());
-        let (peer, notifications) =
-            Peer::connect(link, &asks.capabilities(), asks.handler(), first).await?;
-        let style = style(env);
-        let client = client.insert(Client {
-            peer,
-            limit: timeout.unwrap_or(COMMAND_TIMEOUT),
-            redactor: redactor.clone(),
-            output,
-            style,
-            terminal: platform::stdout_is_terminal(),
-        });
-        client.work(&job, notifications, asks.quiet()).await
+        let job = Job::prepare(&ask).await?;
+        let person = someone_is_there() && !job.reads_stdin();
+        let asks = Questions::new(
+            &args,
+            person.then(|| form::stdin() as Arc<dyn Terminal>),
+            redactor.clone(),
+        )?;
+        let (connected, notifications) = Client::connect(config, &args, env, &asks).await?;
+        let client = client.insert(connected);
+        if let Ask::Listen(args) = &ask {
+            return client.listen(args, notifications).await;
+        }
+        let shown = Shown::spawn(notifications, asks.quiet(), redactor.clone(), None);
+        client.perform(&job, &shown).await
     };
     let outcome = tokio::select! {
         outcome = work => Ok(outcome),
@@ -128,13 +141,18 @@ pub(super) async fn run(
     }
     Ok(match outcome {
         Ok(Ok(())) => ExitCode::Success,
-        Ok(Err(stop)) => explain(&stop, output != OutputArg::Text, &redactor),
+        Ok(Err(stop)) => explain(&stop, output(&args) != OutputArg::Text, &redactor),
         Err(number) => ExitCode::Signal(number),
     })
 }
 
+/// What is to be printed.
+pub(super) fn output(args: &ClientArgs) -> OutputArg {
+    if args.json { OutputArg::Json } else { args.output }
+}
+
 /// Says why a command did not do its work.
-fn explain(stop: &Stop, json: bool, redactor: &Redactor) -> ExitCode {
+pub(super) fn explain(stop: &Stop, json: bool, redactor: &Redactor) -> ExitCode {
     let (kind, text, code) = match stop {
         Stop::Refused(refusal) => return fail(refusal, json, redactor),
         Stop::Closed => return ExitCode::OutputClosed,
@@ -148,7 +166,7 @@ fn explain(stop: &Stop, json: bool, redactor: &Redactor) -> ExitCode {
 }
 
 /// Width and colour. `COLUMNS` goes before what the terminal says.
-fn style(env: Env<'_>) -> Style {
+pub(super) fn style(env: Env<'_>) -> Style {
     let columns = env("COLUMNS").and_then(|text| text.parse().ok());
     let width =
         columns.filter(|width| (20..=1000).contains(width)).or_else(platform::terminal_width);
@@ -163,20 +181,20 @@ fn duration(flag: &str, text: &str) -> Result<Duration, Stop> {
 }
 
 /// What is to be done, with the words of the command line taken apart.
-enum Job<'a> {
+pub(super) enum Job<'a> {
     /// Those without words.
-    Other(&'a ClientCommand),
+    Other(&'a Ask),
     Call(calls::Call<'a>),
     Raw(plain::Raw<'a>),
 }
 
 impl<'a> Job<'a> {
-    fn prepare(command: &'a ClientCommand) -> Result<Job<'a>, Stop> {
-        Ok(match command {
-            ClientCommand::Call(args) => Job::Call(calls::Call::tool(args)?),
-            ClientCommand::Prompt(args) => Job::Call(calls::Call::prompt(args)?),
-            ClientCommand::Complete(args) => Job::Call(calls::Call::completion(args)?),
-            ClientCommand::Raw(args) => Job::Raw(plain::Raw::new(args)?),
+    pub(super) async fn prepare(ask: &'a Ask) -> Result<Job<'a>, Stop> {
+        Ok(match ask {
+            Ask::Call(args) => Job::Call(calls::Call::tool(args).await?),
+            Ask::Prompt(args) => Job::Call(calls::Call::prompt(args).await?),
+            Ask::Complete(args) => Job::Call(calls::Call::completion(args).await?),
+            Ask::Raw(args) => Job::Raw(plain::Raw::new(args).await?),
             other => Job::Other(other),
         })
     }
@@ -191,31 +209,70 @@ impl<'a> Job<'a> {
 }
 
 impl Client {
-    async fn work(
-        &self,
-        job: &Job<'_>,
-        notifications: Notifications,
-        quiet: progress::Quiet,
-    ) -> Result<(), Stop> {
-        if let Job::Other(ClientCommand::Listen(args)) = job {
-            return self.listen(args, notifications).await;
+    /// Opens a session.
+    pub(super) async fn connect(
+        config: Config,
+        args: &ClientArgs,
+        env: Env<'_>,
+        asks: &Questions,
+    ) -> Result<(Client, Notifications), Stop> {
+        let Config { target, bridge, .. } = config;
+        let redactor = target.redactor.clone();
+        let timeout =
+            args.timeout.as_deref().map(|text| duration("--timeout", text)).transpose()?;
+        let first = timeout.unwrap_or(bridge.initialize_deadline + INITIALIZE_TIMEOUT);
+        let remote = Remote::new(target, bridge.max_message, KEYRING_TIMEOUT)
+            .map_err(|error| Stop::Usage(vec![error.to_string()]))?;
+        let capabilities = declared(asks.capabilities(), &remote.authorizer);
+        let link = remote.attach(bridge, redactor.clone());
+        let (peer, notifications) =
+            Peer::connect(link, &capabilities, asks.handler(), first).await?;
+        let client = Client {
+            peer,
+            limit: timeout.unwrap_or(COMMAND_TIMEOUT),
+            redactor,
+            output: Cell::new(output(args)),
+            style: style(env),
+            terminal: platform::stdout_is_terminal(),
+            images: images::protocol(args.images, env).filter(|_| platform::stdout_is_terminal()),
+            last: None,
+        };
+        Ok((client, notifications))
+    }
+
+    /// Keeps the last result from here on.
+    pub(super) fn keeping(self) -> Client {
+        Client { last: Some(RefCell::default()), ..self }
+    }
+
+    /// The JSON text of the last result, if there was one and it is kept.
+    pub(super) fn last(&self) -> Option<String> {
+        self.last.as_ref().map(|last| last.borrow().clone()).filter(|last| !last.is_empty())
+    }
+
+    fn keep(&self, result: &str) {
+        if let Some(last) = &self.last {
+            last.replace(result.to_owned());
         }
-        let shown = progress::Shown::spawn(notifications, quiet, self.redactor.clone());
+    }
+
+    /// Does what was typed, other than listening.
+    pub(super) async fn perform(&self, job: &Job<'_>, shown: &Shown) -> Result<(), Stop> {
         let outcome = match job {
-            Job::Call(call) => self.call(call, &shown).await,
-            Job::Raw(raw) => self.raw(raw, &shown).await,
-            Job::Other(ClientCommand::Inspect(_)) => self.inspect().await,
-            Job::Other(ClientCommand::Tools(args)) => {
+            Job::Call(call) => self.call(call, shown).await,
+            Job::Raw(raw) => self.raw(raw, shown).await,
+            Job::Other(Ask::Inspect) => self.inspect().await,
+            Job::Other(Ask::Tools(args)) => {
                 self.print_lists(&[lists::TOOLS], args.name.as_deref()).await
             }
-            Job::Other(ClientCommand::Resources(args)) => {
+            Job::Other(Ask::Resources(args)) => {
                 self.print_lists(&[lists::RESOURCES, lists::TEMPLATES], args.name.as_deref()).await
             }
-            Job::Other(ClientCommand::Prompts(args)) => {
+            Job::Other(Ask::Prompts(args)) => {
                 self.print_lists(&[lists::PROMPTS], args.name.as_deref()).await
             }
-            Job::Other(ClientCommand::Read(args)) => self.read(args, &shown).await,
-            Job::Other(ClientCommand::Ping(args)) => self.ping(args).await,
+            Job::Other(Ask::Read(args)) => self.read(args, shown).await,
+            Job::Other(Ask::Ping(args)) => self.ping(args).await,
             Job::Other(_) => Ok(()),
         };
         shown.clear();
@@ -224,12 +281,22 @@ impl Client {
 
     /// Asks, and gives the whole response and the JSON text of its result. With `--output raw` an error
     /// of the server is printed before it is one.
-    async fn ask(&self, method: &str, params: &str) -> Result<(Message, String), Stop> {
+    pub(super) async fn ask(&self, method: &str, params: &str) -> Result<(Message, String), Stop> {
+        self.ask_for(method, params, true).await
+    }
+
+    /// The same; errors are printed only `aloud`.
+    async fn ask_for(
+        &self,
+        method: &str,
+        params: &str,
+        aloud: bool,
+    ) -> Result<(Message, String), Stop> {
         let answer = self.peer.exchange(method, Some(params), self.limit).await?;
         match result_of(&answer) {
             Ok(result) => Ok((answer, result)),
             Err(refusal) => {
-                if self.output == OutputArg::Raw {
+                if aloud && self.output.get() == OutputArg::Raw {
                     self.print_json(answer.bytes())?;
                 }
                 Err(refusal.into())
@@ -237,9 +304,24 @@ impl Client {
         }
     }
 
+    /// What the server said of itself, without lists.
+    pub(super) fn print_info(&self) -> Result<(), Stop> {
+        let introduction = self.peer.introduction();
+        match self.output.get() {
+            OutputArg::Text => write(&[describe::server(self, introduction).as_bytes()]),
+            _ => self.print_json(introduction.result.as_bytes()),
+        }
+    }
+
+    /// Rows of columns.
+    pub(super) fn print_columns(&self, rows: &[Vec<String>]) -> Result<(), Stop> {
+        write(&[self.style.columns(2, rows).as_bytes()])
+    }
+
     /// Prints what JSON was asked for; `false` if it is text.
     fn print_as_json(&self, answer: &Message, result: &str) -> Result<bool, Stop> {
-        match self.output {
+        self.keep(result);
+        match self.output.get() {
             OutputArg::Text => return Ok(false),
             OutputArg::Json => self.print_json(result.as_bytes())?,
             OutputArg::Raw => self.print_json(answer.bytes())?,
@@ -276,7 +358,7 @@ impl Client {
 }
 
 /// Writes to stdout, all of it.
-fn write(parts: &[&[u8]]) -> Result<(), Stop> {
+pub(super) fn write(parts: &[&[u8]]) -> Result<(), Stop> {
     let mut stdout = platform::stdout()?;
     for part in parts {
         stdout.write_all(part)?;
@@ -285,6 +367,6 @@ fn write(parts: &[&[u8]]) -> Result<(), Stop> {
 }
 
 /// Whether a person can be asked.
-fn someone_is_there() -> bool {
+pub(super) fn someone_is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }

@@ -1,27 +1,35 @@
-//! `mcp-tether login`: signing in to a server, now.
+//! `mcp-tether login`: signing in to a server, now. `terminal`: what the person there sees and types.
+
+mod terminal;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderValue;
 use serde_json::json;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::remote::{Remote, start_log};
+use super::remote::{Remote, start_log, start_trace};
 use super::{CommandError, say};
 use crate::auth::challenge::Challenge;
+use crate::auth::person::Person;
 use crate::auth::settings::Mode;
 use crate::auth::{Asking, Credential, Progress, Refused};
 use crate::bridge::TransportChoice;
-use crate::cli::LoginArgs;
-use crate::config::Target;
+use crate::cli::{ConnectionArgs, LoginArgs, SignInArgs};
+use crate::config::{ConfigError, Target};
 use crate::era::headers::{self, ToolHeaders};
 use crate::era::{Era, legacy_client, revisions};
 use crate::error::{ExitCode, Failure, FailureKind};
+use crate::http::Sign;
 use crate::jsonrpc::{Message, Source, member};
 use crate::limits::{
     DELETE_TIMEOUT, ENDPOINT_EVENT_TIMEOUT, KEYRING_PATIENCE, KEYRING_TIMEOUT, MAX_MESSAGE_SIZE,
     RECOVERY_STEP_TIMEOUT,
 };
 use crate::logging::Log;
+use crate::store::Store;
+use crate::trace::switch::Switch;
 use crate::transport::reply::Body;
 use crate::transport::sse::Item;
 use crate::transport::{Content, Reply, SessionHeaders};
@@ -32,13 +40,16 @@ pub(super) async fn run(
     env: crate::config::Env<'_>,
     log: &mut Option<Log>,
 ) -> Result<ExitCode, CommandError> {
-    start_log(&args.log, log)?;
-    let mut target = Target::resolve(&args.connection, &args.sign_in, env)?;
-    target.headers.remove(http::header::AUTHORIZATION);
-    target.sign_in.settings.mode = if args.silent { Mode::Stored } else { Mode::Interactive };
+    start_log(&args.log, false, log)?;
+    let mut target = target(&args.connection, &args.sign_in, args.silent, env)?;
+    let trace = start_trace(&args.log, log, "login", &crate::secret::shown(&target.url))?;
+    target.record(trace.as_ref());
     let patience = if args.silent { KEYRING_TIMEOUT } else { KEYRING_PATIENCE };
     let remote = Remote::new(target, MAX_MESSAGE_SIZE, patience)?;
-    let outcome = if args.silent { remote.silent().await } else { remote.by_hand().await };
+    let outcome = match args.silent {
+        true => remote.silent().await,
+        false => remote.by_hand(terminal::person(env)).await,
+    };
     match outcome {
         Ok(text) => {
             say(&text)?;
@@ -49,6 +60,38 @@ pub(super) async fn run(
             Ok(ExitCode::from(&failure))
         }
     }
+}
+
+/// The server, for signing in; `silent` is without a person.
+pub(super) fn target(
+    connection: &ConnectionArgs,
+    sign_in: &SignInArgs,
+    silent: bool,
+    env: crate::config::Env<'_>,
+) -> Result<Target, CommandError> {
+    let mut target = Target::resolve(connection, sign_in, env)?;
+    if target.aws.is_some() {
+        let reason = "there is nothing to sign in to, because requests are signed; renew AWS \
+                      credentials by the AWS CLI: aws sso login";
+        let reason = reason.to_owned();
+        return Err(ConfigError::SignIn { flag: "--aws-sigv4", reason }.into());
+    }
+    target.headers.remove(http::header::AUTHORIZATION);
+    target.supply.without_authorization = true;
+    target.sign_in.settings.mode = if silent { Mode::Stored } else { Mode::Interactive };
+    Ok(target)
+}
+
+/// The server, to be signed in to by hand while `observer` sees it.
+pub(super) fn remote(
+    connection: &ConnectionArgs,
+    sign_in: &SignInArgs,
+    env: crate::config::Env<'_>,
+    observer: Switch,
+) -> Result<Remote, CommandError> {
+    let mut target = target(connection, sign_in, false, env)?;
+    target.observe(observer);
+    Remote::new(target, MAX_MESSAGE_SIZE, KEYRING_PATIENCE)
 }
 
 /// How the server reacted to a handshake.
@@ -78,7 +121,17 @@ impl Remote {
         }
     }
 
-    async fn by_hand(&self) -> Result<String, Failure> {
+    /// What the server says to whoever has no authorization.
+    pub(super) async fn challenge(&self) -> Result<Challenge, Failure> {
+        Ok(match self.initialize(None).await? {
+            Seen::Refused(refused) => refused.challenge,
+            Seen::In => Challenge::default(),
+        })
+    }
+
+    /// Signs in with the browser, as the person there likes it, or as `--grant` says, and says where
+    /// that is kept.
+    pub(super) async fn by_hand(&self, person: Option<Arc<dyn Person>>) -> Result<String, Failure> {
         let shown = self.endpoint.shown();
         let host = self.authorizer.host();
         // Some servers ask only later, for what is worth protecting.
@@ -86,7 +139,7 @@ impl Remote {
             Seen::Refused(refused) => (true, refused.challenge),
             Seen::In => (false, Challenge::default()),
         };
-        match self.authorizer.sign_in_by_hand(&challenge).await {
+        match self.authorizer.sign_in_by_hand(&challenge, person).await {
             Err(error) if !asked && error.is_not_offered() => {
                 return Ok(format!("{host} asks for no authorization"));
             }
@@ -100,11 +153,21 @@ impl Remote {
                 .await
                 .map_err(|error| error.failure(&shown))?;
         }
-        let place = match &self.store {
-            Some(store) => store.vault_in_use().await.to_string(),
-            None => String::new(),
-        };
-        Ok(format!("signed in to {host}; kept in {place}"))
+        Ok(match &self.store {
+            Some(store) if self.is_kept(store) => {
+                format!("signed in to {host}; kept in {}", store.vault_in_use().await)
+            }
+            Some(_) => format!("signed in to {host}; that could not be stored (-vv tells why)"),
+            None => format!(
+                "signed in to {host}; there is no folder to keep that in (HOME, MCP_TETHER_HOME)"
+            ),
+        })
+    }
+
+    /// Whether there is a record of it. A token that needs nobody is of use without.
+    fn is_kept(&self, store: &Store) -> bool {
+        let (server, profile) = self.authorizer.name();
+        store.entry(server, profile).is_ok_and(|entry| entry.is_some())
     }
 
     /// A handshake that is not gone through with: only whether the server lets us in is of interest.
@@ -118,13 +181,14 @@ impl Remote {
                 "clientInfo": { "name": "mcp-tether", "version": env!("CARGO_PKG_VERSION") },
             },
         });
-        let authorization = credential.map(Credential::header);
+        self.supplier.ready().await.map_err(|error| error.failure(&self.endpoint.shown()))?;
+        let sign = credential.map(Credential::signer);
         if self.transport == TransportChoice::Sse {
-            return self.open_stream(authorization).await;
+            return self.open_stream(sign).await;
         }
         let none = SessionHeaders::default();
         let end = Instant::now() + RECOVERY_STEP_TIMEOUT;
-        let post = self.endpoint.post(Bytes::from(request.to_string()), &none, authorization, None);
+        let post = self.endpoint.post(Bytes::from(request.to_string()), &none, sign, None);
         let reply = timeout_at(end, post).await.unwrap_or_else(|_| Err(self.silence()))?;
         let status = reply.status();
         if let Some(refused) = self.authorizer.refused(status.as_u16(), reply.authenticate()) {
@@ -132,7 +196,7 @@ impl Remote {
         }
         if !status.is_success() {
             let failure = reply.into_failure().await;
-            if let Ok(Some(seen)) = timeout_at(end, self.discover(authorization)).await {
+            if let Ok(Some(seen)) = timeout_at(end, self.discover(sign)).await {
                 return Ok(seen);
             }
             if self.transport == TransportChoice::Http
@@ -140,13 +204,13 @@ impl Remote {
             {
                 return Err(failure);
             }
-            return self.open_stream(authorization).await.map_err(|_| failure);
+            return self.open_stream(sign).await.map_err(|_| failure);
         }
         if let Some(session) = reply.session_id() {
             let version = timeout_at(end, negotiated(reply)).await.ok().flatten();
             let headers =
                 SessionHeaders { session: Some(session), version, ..SessionHeaders::default() };
-            let delete = self.endpoint.delete(&headers, authorization);
+            let delete = self.endpoint.delete(&headers, sign);
             // A server that does not end sessions on request forgets them by itself.
             let _ = timeout(DELETE_TIMEOUT, delete).await;
         }
@@ -154,9 +218,9 @@ impl Remote {
     }
 
     /// The same with a server that speaks HTTP+SSE: the session is over when its stream is dropped.
-    async fn open_stream(&self, authorization: Option<&HeaderValue>) -> Result<Seen, Failure> {
+    async fn open_stream(&self, sign: Option<&dyn Sign>) -> Result<Seen, Failure> {
         let none = SessionHeaders::default();
-        let get = self.endpoint.get(&none, b"", authorization);
+        let get = self.endpoint.get(&none, b"", sign);
         let reply =
             timeout(RECOVERY_STEP_TIMEOUT, get).await.unwrap_or_else(|_| Err(self.silence()))?;
         let status = reply.status().as_u16();
@@ -178,7 +242,7 @@ impl Remote {
 
 impl Remote {
     /// How a server reacts to `server/discover` that knows no `initialize`: a modern one.
-    async fn discover(&self, authorization: Option<&HeaderValue>) -> Option<Seen> {
+    async fn discover(&self, sign: Option<&dyn Sign>) -> Option<Seen> {
         let version = revisions::newest(Era::Modern).name;
         let question = legacy_client::discover_request("1", None, version);
         let question = Message::parse(question, Source::Client).ok()?;
@@ -186,7 +250,7 @@ impl Remote {
             mirrored: headers::of_request(&question, &ToolHeaders::default()),
             ..SessionHeaders::default()
         };
-        let post = self.endpoint.post(question.bytes().clone(), &headers, authorization, None);
+        let post = self.endpoint.post(question.bytes().clone(), &headers, sign, None);
         let reply = post.await.ok()?;
         if let Some(refused) =
             self.authorizer.refused(reply.status().as_u16(), reply.authenticate())

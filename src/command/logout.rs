@@ -1,6 +1,8 @@
 //! `mcp-tether logout`: forgetting sign-ins.
 
-use super::remote::start_log;
+use std::sync::Arc;
+
+use super::remote::{start_log, start_trace};
 use super::{CommandError, say, stores};
 use crate::auth::logout::{Revocation, logout};
 use crate::auth::web::Web;
@@ -17,11 +19,13 @@ pub(super) async fn run(
     env: Env<'_>,
     log: &mut Option<Log>,
 ) -> Result<ExitCode, CommandError> {
-    start_log(&args.log, log)?;
+    start_log(&args.log, false, log)?;
     let store = stores(Places::find(env), sign_in::choice(&args.store), KEYRING_PATIENCE)?;
     crate::http::client::install_crypto_provider();
-    let settings = connection(&args.connection, env)?;
-    let redactor = std::sync::Arc::new(Redactor::default());
+    let mut settings = connection(&args.connection, env)?;
+    let redactor = Arc::new(Redactor::default());
+    let trace = start_trace(&args.log, log, "logout", "")?;
+    settings.observer = trace.map(|trace| Arc::new(trace.watch(redactor.clone())) as _);
     let wanted = args.connection.url.as_deref();
     let wanted = wanted.map(|url| crate::config::server_url(url, true)).transpose()?;
     let mut failed = false;
@@ -43,6 +47,9 @@ pub(super) async fn run(
             Ok(Revocation::Done) => say(&format!("{name}: signed out, tokens revoked"))?,
             Ok(Revocation::NotOffered) => say(&format!(
                 "{name}: signed out; the server offers no revocation, tokens live until they expire"
+            ))?,
+            Ok(Revocation::NotProven) => say(&format!(
+                "{name}: signed out; the token of --grant was not revoked and lives until it expires"
             ))?,
             Ok(Revocation::NothingStored) => say(&format!("{name}: forgotten"))?,
             Ok(Revocation::Failed(reason)) => {

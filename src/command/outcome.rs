@@ -7,7 +7,7 @@ use serde_json::json;
 use super::peer::Refusal;
 use crate::error::{ExitCode, Failure};
 use crate::limits::MAX_LOGGED_TEXT;
-use crate::secret::Redactor;
+use crate::secret::{Redactor, neutralise_lines};
 
 /// Says on stderr why a command failed, with `json` as one line for programs, and gives its exit code.
 pub fn fail(refusal: &Refusal, json: bool, redactor: &Redactor) -> ExitCode {
@@ -30,10 +30,22 @@ pub fn tell(kind: &str, failure: &Failure, code: ExitCode, json: bool) {
     let line = if json {
         json!({ "error": error(kind, failure, code) }).to_string()
     } else {
-        format!("mcp-tether: {failure}")
+        neutralise_lines(&format!("mcp-tether: {failure}"))
     };
+    line_on_stderr(&line);
+}
+
+/// Says a line on stderr.
+pub fn line_on_stderr(line: &str) {
     // There is nobody to tell that this cannot be printed.
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Says why nothing was even begun, and gives the exit code for that.
+pub fn refuse(kind: &str, text: &str, json: bool) -> ExitCode {
+    let failure = Failure::new(crate::error::FailureKind::Internal, text.to_owned());
+    tell(kind, &failure, ExitCode::Usage, json);
+    ExitCode::Usage
 }
 
 /// The members of an error for programs.

@@ -10,21 +10,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use crate::auth::Authorizer;
 use crate::bridge::Attached;
 use crate::era::{Era, revisions};
 use crate::error::{ExitCode, Failure, FailureKind};
-use crate::jsonrpc::{Id, IdKey, Kind, Message, Source, member};
+use crate::jsonrpc::{Id, IdKey, Kind, METHOD_NOT_FOUND, Message, Source, member};
 use crate::limits::{MAX_QUESTIONS, NOTIFICATION_QUEUE_BYTES};
 use crate::stdio::queue;
 use crate::stdio::writer::Inbox;
-
-/// JSON-RPC's code for a method that is not there.
-const METHOD_NOT_FOUND: i32 = -32601;
 
 /// Why a request has no result.
 #[derive(Clone, Debug)]
@@ -60,6 +58,14 @@ pub type Answer = Result<String, (i32, String)>;
 /// Answers requests of the server other than `ping`. `None` says that there is no such method here.
 /// What is being answered is dropped when the server takes its request back.
 pub type Handler = Arc<dyn Fn(Message) -> BoxFuture<'static, Option<Answer>> + Send + Sync>;
+
+/// The JSON text of what we declare: capabilities, and the extension that signing in makes use of.
+pub fn declared(mut capabilities: Value, authorizer: &Authorizer) -> String {
+    if let Some(extension) = authorizer.extension() {
+        capabilities["extensions"] = json!({ extension: {} });
+    }
+    capabilities.to_string()
+}
 
 /// Who has no answers.
 pub fn no_handler() -> Handler {
@@ -105,6 +111,11 @@ impl Introduction {
     pub fn declares(&self, capability: &str) -> bool {
         member::lookup(self.capabilities().as_bytes(), &[capability])
             .is_some_and(|declared| declared != "null")
+    }
+
+    /// The word for its transport.
+    pub fn transport(&self) -> &'static str {
+        if self.http_sse { "http+sse" } else { "streamable-http" }
     }
 
     /// What the server wants models to know.
@@ -290,9 +301,10 @@ impl Shared {
                     let _ = waiting.map(|waiting| waiting.send(message));
                 }
                 Kind::Request { .. } => self.answer(message),
-                Kind::Notification { method } => {
-                    if &**method == "notifications/cancelled" {
-                        self.taken_back(&message);
+                Kind::Notification { .. } => {
+                    if let Some(id) = message.takes_back() {
+                        let task = lock(&self.answering).remove(&id.key());
+                        let _ = task.map(|task| task.abort());
                     }
                     let size = message.bytes().len();
                     wanted = wanted && notifications.send(message, size).await.is_ok();
@@ -330,13 +342,6 @@ impl Shared {
         });
         lock(&self.answering).insert(key, task.abort_handle());
         let _ = begin.send(());
-    }
-
-    fn taken_back(&self, cancelled: &Message) {
-        let id = member::lookup(cancelled.bytes(), &["params", "requestId"]);
-        let id = id.and_then(|raw| Id::from_raw(Bytes::copy_from_slice(raw.as_bytes())));
-        let task = id.and_then(|id| lock(&self.answering).remove(&id.key()));
-        let _ = task.map(|task| task.abort());
     }
 }
 

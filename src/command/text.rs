@@ -26,8 +26,9 @@ impl Style {
         self.painted("2", text)
     }
 
-    fn painted(self, code: &str, text: &str) -> String {
-        if self.colour && !text.is_empty() {
+    /// With a code for its colour, if colours are wanted.
+    pub fn painted(self, code: &str, text: &str) -> String {
+        if self.colour && !code.is_empty() && !text.is_empty() {
             return format!("\u{1b}[{code}m{text}\u{1b}[0m");
         }
         text.to_owned()
@@ -89,7 +90,7 @@ impl Style {
 }
 
 /// One line in parts of at most `limit` columns, broken at spaces where there are any.
-fn fold(line: &str, limit: usize) -> Vec<String> {
+pub(super) fn fold(line: &str, limit: usize) -> Vec<String> {
     let limit = limit.max(NARROWEST / 2);
     let margin = line.len() - line.trim_start_matches(' ').len();
     let (margin, line) = line.split_at(margin);
@@ -130,6 +131,16 @@ fn fold(line: &str, limit: usize) -> Vec<String> {
         }
     }
     parts
+}
+
+/// A text cut to fit one line of a terminal, whose last column stays free: some terminals begin a new
+/// line when it is written to.
+pub(super) fn one_line(mut text: String, columns: Option<usize>) -> String {
+    let columns = columns.unwrap_or(80).saturating_sub(1);
+    while width(&text) > columns {
+        text = crate::secret::truncate(&text, text.chars().count() - 1);
+    }
+    text
 }
 
 /// The columns that a text takes on a terminal.

@@ -1,8 +1,16 @@
-//! `--header`, with environment variables.
+//! `--header`, with environment variables, and with references to where the value is.
+//!
+//! A value that is `env:NAME`, `file:PATH` or `keyring:NAME` as a whole is taken from there. In a header
+//! whose name ends in `Authorization` a scheme may stand in front: `Bearer keyring:NAME`. What looks like
+//! that and is meant as it stands is written `literal:…`. In every other value `${NAME}` is replaced by a
+//! variable, and what comes out of one is never looked at again.
+
+use std::path::PathBuf;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::secret::Secret;
+use crate::supply::{Place, Source};
 
 /// What is wrong with a header. Never shows its value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,10 +38,29 @@ pub enum HeaderError {
     /// A header that is the bridge's own.
     #[error("{0} is set by the bridge itself")]
     Reserved(String),
+    /// A reference that leads nowhere.
+    #[error("{header}: {reason}")]
+    Reference {
+        /// Which header needs it.
+        header: String,
+        /// Why there is nothing.
+        reason: String,
+    },
+}
+
+/// What is behind all `--header`.
+#[derive(Debug, Default)]
+pub struct Headers {
+    /// Those whose value is known.
+    pub fixed: HeaderMap,
+    /// Those whose value is elsewhere.
+    pub elsewhere: Vec<Source>,
+    /// Further values for these.
+    pub besides: HeaderMap,
 }
 
 /// Headers whose value follows from the message or the session.
-const RESERVED: [HeaderName; 9] = [
+pub static RESERVED: [HeaderName; 9] = [
     header::CONTENT_LENGTH,
     header::CONTENT_TYPE,
     header::TRANSFER_ENCODING,
@@ -55,8 +82,8 @@ pub fn parse(
     texts: &[String],
     env: &dyn Fn(&str) -> Option<String>,
     secrets: &mut Vec<Secret>,
-) -> Result<HeaderMap, HeaderError> {
-    let mut headers = HeaderMap::new();
+) -> Result<Headers, HeaderError> {
+    let mut headers = Headers::default();
     for text in texts {
         let (name, value) = text.split_once(':').ok_or(HeaderError::NoColon)?;
         let shown = name.trim().to_owned();
@@ -69,17 +96,95 @@ pub fn parse(
             tracing::warn!("--header {shown} is left out: its option was not set");
             continue;
         }
-        let value = expand(value.trim(), &shown, env)?;
-        let mut header = HeaderValue::from_str(&value).map_err(|_| HeaderError::Value(shown))?;
-        header.set_sensitive(true);
-        secrets.push(Secret::new(value));
-        headers.append(name, header);
+        let (scheme, kind, rest) = reference(&name, value.trim());
+        let wrong = |reason: &str| HeaderError::Reference {
+            header: shown.clone(),
+            reason: reason.to_owned(),
+        };
+        let text = match kind {
+            Some(kind @ ("file" | "keyring")) => {
+                let rest = expand(rest, &shown, env)?;
+                let place = match kind {
+                    _ if rest.is_empty() => {
+                        return Err(wrong(&format!("{kind}: without anything behind it")));
+                    }
+                    "file" => Place::File(PathBuf::from(rest)),
+                    _ => Place::Keyring(rest),
+                };
+                let scheme = scheme.map(str::to_owned);
+                headers.elsewhere.push(Source { header: name, scheme, place });
+                continue;
+            }
+            Some("env") => {
+                let value = env(rest).filter(|value| !value.trim().is_empty());
+                let unset =
+                    || HeaderError::Unset { header: shown.clone(), variable: rest.to_owned() };
+                value.ok_or_else(unset)?.trim().to_owned()
+            }
+            _ => expand(rest, &shown, env)?,
+        };
+        let text = match scheme {
+            Some(scheme) => format!("{scheme} {text}"),
+            None => text,
+        };
+        let mut value = HeaderValue::from_str(&text).map_err(|_| HeaderError::Value(shown))?;
+        value.set_sensitive(true);
+        secrets.push(Secret::new(text));
+        headers.fixed.append(name, value);
+    }
+    for source in &headers.elsewhere {
+        for value in headers.fixed.get_all(&source.header) {
+            headers.besides.append(source.header.clone(), value.clone());
+        }
+        headers.fixed.remove(&source.header);
     }
     Ok(headers)
 }
 
-/// Replaces every `${NAME}`.
-fn expand(
+/// Whether a value stands there itself: it is no reference, and no variable is in it.
+pub(super) fn is_literal(name: &str, value: &str) -> bool {
+    let Ok(name) = HeaderName::try_from(name) else { return true };
+    let (_, kind, rest) = reference(&name, value.trim());
+    match kind {
+        Some("literal") | None => !rest.contains("${"),
+        Some(_) => false,
+    }
+}
+
+/// The path of a value that is in a file, and what stands in front of `file:`.
+pub(super) fn file_in<'a>(name: &str, value: &'a str) -> Option<(String, &'a str)> {
+    let name = HeaderName::try_from(name).ok()?;
+    let (scheme, kind, path) = reference(&name, value.trim());
+    let before = scheme.map(|scheme| format!("{scheme} ")).unwrap_or_default();
+    (kind == Some("file") && !path.is_empty()).then_some((before, path))
+}
+
+/// The scheme in front of a reference, its kind, and what is behind that; a value that is no reference
+/// as a whole.
+fn reference<'a>(name: &HeaderName, value: &'a str) -> (Option<&'a str>, Option<&'a str>, &'a str) {
+    const KINDS: [&str; 4] = ["env", "file", "keyring", "literal"];
+    let kind = |text: &'a str| {
+        text.split_once(':')
+            .filter(|(kind, _)| KINDS.contains(kind))
+            .map(|(kind, rest)| (kind, rest.trim()))
+    };
+    if let Some((kind, rest)) = kind(value) {
+        return (None, Some(kind), rest);
+    }
+    if name.as_str().ends_with("authorization")
+        && let Some((scheme, rest)) = value.split_once(' ')
+        && let Some((kind, rest)) = kind(rest.trim_start())
+    {
+        return (Some(scheme), Some(kind), rest);
+    }
+    (None, None, value)
+}
+
+/// Replaces every `${NAME}` in what is called `header`.
+///
+/// # Errors
+/// If one is not set, or has no end.
+pub(super) fn expand(
     text: &str,
     header: &str,
     env: &dyn Fn(&str) -> Option<String>,
@@ -104,9 +209,14 @@ mod tests {
     use super::*;
 
     fn one(text: &str) -> Result<HeaderMap, HeaderError> {
+        all(text).map(|headers| headers.fixed)
+    }
+
+    fn all(text: &str) -> Result<Headers, HeaderError> {
         let env = |name: &str| match name {
             "TOKEN" => Some("fake-token\n".to_owned()),
             "EMPTY" => Some(String::new()),
+            "TRICK" => Some("env:TOKEN".to_owned()),
             _ => None,
         };
         parse(&[text.to_owned()], &env, &mut Vec::new())
@@ -129,9 +239,51 @@ mod tests {
     #[test]
     fn repeated_headers_are_all_kept() {
         let texts = ["A: 1".to_owned(), "B: 2".to_owned(), "A: 3".to_owned()];
-        let headers = parse(&texts, &|_| None, &mut Vec::new()).unwrap();
+        let headers = parse(&texts, &|_| None, &mut Vec::new()).unwrap().fixed;
         assert_eq!(headers.get_all("a").iter().collect::<Vec<_>>(), ["1", "3"]);
         assert_eq!(headers["b"], "2");
+        let texts = ["A: 1".to_owned(), "A: keyring:k".to_owned(), "A: 3".to_owned()];
+        let headers = parse(&texts, &|_| None, &mut Vec::new()).unwrap();
+        assert_eq!(headers.besides.get_all("a").iter().collect::<Vec<_>>(), ["1", "3"]);
+        assert!(headers.fixed.is_empty() && headers.elsewhere.len() == 1);
+    }
+
+    #[test]
+    fn values_are_taken_from_where_they_are() {
+        for (text, value) in [
+            ("X-Key: env:TOKEN", "fake-token"),
+            ("X-Key:env:TOKEN", "fake-token"),
+            ("Authorization: Bearer env:TOKEN", "Bearer fake-token"),
+            ("Proxy-Authorization:  Basic   env:TOKEN ", "Basic fake-token"),
+            // What is meant as it stands.
+            ("X-Key: literal:env:TOKEN", "env:TOKEN"),
+            ("X-Key: literal:literal:${TOKEN}", "literal:fake-token"),
+            ("Authorization: Bearer literal:file:x", "Bearer file:x"),
+            ("X-Key: ENV:TOKEN", "ENV:TOKEN"),
+            ("X-Key: see env:TOKEN", "see env:TOKEN"),
+            ("X-Key: environment:TOKEN", "environment:TOKEN"),
+            ("X-Key: ${TRICK}", "env:TOKEN"),
+            ("X-Key: env:TRICK", "env:TOKEN"),
+            ("Authorization: Bearer ${TRICK}", "Bearer env:TOKEN"),
+        ] {
+            let headers = one(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(headers.values().next().unwrap(), value, "{text}");
+        }
+        let found = |text: &str| {
+            let mut found = all(text).unwrap();
+            assert!(found.fixed.is_empty(), "{text}");
+            let source = found.elsewhere.remove(0);
+            (source.scheme, source.place)
+        };
+        let (file, keyring) = (|t: &str| Place::File(t.into()), |t: &str| Place::Keyring(t.into()));
+        assert_eq!(found("X: file:/run/a b:c"), (None, file("/run/a b:c")));
+        assert_eq!(found("X: file:/${TOKEN}/x"), (None, file("/fake-token/x")));
+        assert_eq!(found("X: keyring:my key"), (None, keyring("my key")));
+        let bearer = Some("Bearer".to_owned());
+        assert_eq!(found("Authorization: Bearer keyring:k"), (bearer, keyring("k")));
+        for text in ["X: env:", "X: file:", "X: keyring: ", "X: env:EMPTY", "X: env:UNSET"] {
+            assert!(all(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub enum ValueError {
     /// Zero or beyond what can be counted.
     #[error("{0:?} is out of range")]
     Range(String),
+    /// Below the least that works.
+    #[error("it has to be at least {0}")]
+    TooSmall(&'static str),
 }
 
 /// A number of bytes: `4096`, `500KiB`, `64MiB`, `1GiB` (`K`, `KB` and so on mean the same).

@@ -42,9 +42,6 @@ use sessions::{Session, Waiting};
 const REMOVED: [&str; 5] =
     ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
 
-/// The notification that takes a request back, in either direction.
-const CANCELLED: &str = "notifications/cancelled";
-
 /// The adapter for a modern client and a legacy server.
 ///
 /// A link opens with an `initialize` request and goes on with `notifications/initialized`, as a
@@ -233,8 +230,8 @@ impl ModernClient {
         match method {
             "notifications/progress" => self.progress(link, message, actions),
             "notifications/message" => self.logged(link, message, during, actions),
-            CANCELLED => {
-                if let Some(id) = cancelled_id(message) {
+            member::CANCELLED => {
+                if let Some(id) = message.takes_back() {
                     self.withdraw(link, &id);
                 }
             }
@@ -252,8 +249,8 @@ impl Adapter for ModernClient {
     fn take_from_client(&mut self, message: &Message, actions: &mut Vec<Action>) {
         match message.kind() {
             Kind::Request { id, method } => self.request(message, id, method, actions),
-            Kind::Notification { method } if &**method == CANCELLED => {
-                if let Some(id) = cancelled_id(message) {
+            Kind::Notification { method } if &**method == member::CANCELLED => {
+                if let Some(id) = message.takes_back() {
                     self.cancel(&id, message, actions);
                 }
             }
@@ -306,12 +303,6 @@ impl Adapter for ModernClient {
     fn end(&mut self, actions: &mut Vec<Action>) {
         self.close_listens(actions);
     }
-}
-
-/// The id of the request that a [`CANCELLED`] notification takes back.
-fn cancelled_id(message: &Message) -> Option<Id> {
-    let raw = member::lookup(message.bytes(), &["params", "requestId"])?;
-    Id::from_raw(message.bytes().slice_ref(raw.as_bytes()))
 }
 
 #[cfg(test)]

@@ -22,6 +22,11 @@ impl OnSent {
     pub fn new(callback: impl Fn() + Send + Sync + 'static) -> OnSent {
         OnSent(Arc::new(callback))
     }
+
+    /// Calls it.
+    pub(super) fn call(&self) {
+        (self.0)();
+    }
 }
 
 impl fmt::Debug for OnSent {
@@ -50,8 +55,8 @@ impl HandedOver {
 
     fn happens(&self) {
         self.flag.store(true, Ordering::Release);
-        if let Some(OnSent(callback)) = &self.callback {
-            callback();
+        if let Some(callback) = &self.callback {
+            callback.call();
         }
     }
 }

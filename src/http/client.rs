@@ -1,7 +1,7 @@
 //! Building the client: trust, identity, proxies, timeouts.
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,10 @@ use url::{Host, Url};
 
 use super::addresses::PublicOnly;
 use super::cookies::BoundedJar;
+use super::observe::Observer;
 use crate::limits::{
-    IDLE_CONNECTION, IDLE_PLAIN_CONNECTION, KEEP_ALIVE, KEEP_ALIVE_ANSWER, MAX_IDLE_CONNECTIONS,
-    UNACKNOWLEDGED,
+    IDLE_CONNECTION, IDLE_PLAIN_CONNECTION, KEEP_ALIVE, KEEP_ALIVE_ANSWER, MAX_CERTIFICATES,
+    MAX_IDLE_CONNECTIONS, MAX_RESPONSE_FIELDS, MAX_RESPONSE_HEAD, UNACKNOWLEDGED,
 };
 
 /// What a person can set about connections.
@@ -28,12 +29,21 @@ pub struct Settings {
     pub ambient_ca_certs: Vec<PathBuf>,
     /// PEM files with the client certificate and its key (which may be the same file).
     pub client_cert: Option<(PathBuf, PathBuf)>,
+    /// There is a client certificate, which is not for this server.
+    pub withholds_cert: bool,
     /// Use IPv4 only.
     pub ipv4: bool,
     /// Keep cookies.
     pub cookies: bool,
     /// Connect to names of public addresses only. Addresses in the URL itself are the caller's.
     pub public_only: bool,
+    /// Sees every exchange.
+    pub observer: Option<Arc<dyn Observer>>,
+    /// Whether what is sent belongs to signing in, for the observer.
+    pub signs_in: bool,
+    /// Carries everything, in the place of the network.
+    #[cfg(feature = "simulation")]
+    pub network: Option<Arc<dyn super::simulated::Network>>,
 }
 
 /// Why there can be no client.
@@ -84,6 +94,8 @@ pub(super) fn build(settings: &Settings, target: &Url) -> Result<reqwest::Client
         })
         .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
         .tcp_nodelay(true)
+        .http1_max_headers(MAX_RESPONSE_FIELDS)
+        .http2_max_header_list_size(MAX_RESPONSE_HEAD)
         .tcp_keepalive(KEEP_ALIVE)
         .tcp_keepalive_interval(KEEP_ALIVE / 3)
         .tcp_keepalive_retries(3)
@@ -104,8 +116,16 @@ pub(super) fn build(settings: &Settings, target: &Url) -> Result<reqwest::Client
         let host = target.host_str().unwrap_or_default().to_owned();
         builder = builder.dns_resolver(Arc::new(PublicOnly { host }));
     }
-    // What a proxy would reach as "localhost" is another machine.
-    if is_loopback(target) {
+    // Names below localhost are of this machine (RFC 6761, section 6.3), whatever a resolver makes of them.
+    if let Some(Host::Domain(name)) = target.host()
+        && is_loopback(target)
+        && name != "localhost"
+    {
+        let here = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        builder = builder.resolve_to_addrs(name, &here.map(|ip: IpAddr| SocketAddr::new(ip, 0)));
+    }
+    // What a proxy would reach as "localhost" is another machine, and so is what it would reach on its link.
+    if is_loopback(target) || is_link_local(target) {
         builder = builder.no_proxy();
     }
     let mut extra = Vec::new();
@@ -149,8 +169,37 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// Where AWS has what only one machine can reach, over IPv6 (`fd00:ec2::/32`).
+const AWS_LOCAL: [u16; 2] = [0xfd00, 0xec2];
+
+/// Whether a URL names something that only this machine's link has (RFC 3927), as clouds have their metadata.
+fn is_link_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_link_local(),
+        Some(Host::Ipv6(address)) => {
+            address.is_unicast_link_local() || address.segments().starts_with(&AWS_LOCAL)
+        }
+        _ => false,
+    }
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, SetupError> {
     fs::read(path).map_err(|source| SetupError::Unreadable { path: path.into(), source })
+}
+
+/// How many certificates there are in a PEM file.
+///
+/// # Errors
+/// If it cannot be read, or has none.
+pub fn count_certificates(path: &Path) -> Result<usize, SetupError> {
+    let size = fs::metadata(path)
+        .map_err(|source| SetupError::Unreadable { path: path.into(), source })?
+        .len();
+    if size > MAX_CERTIFICATES as u64 {
+        let reason = "it is too large".to_owned();
+        return Err(SetupError::Unusable { path: path.into(), what: "certificate", reason });
+    }
+    certificates(path).map(|found| found.len())
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate>, SetupError> {
@@ -201,5 +250,10 @@ mod tests {
         {
             assert!(!is_loopback(&Url::parse(url).unwrap()), "{url}");
         }
+        let on_link = |url: &str| is_link_local(&Url::parse(url).unwrap());
+        assert!(on_link("http://169.254.169.254/latest/") && on_link("http://[fe80::1]/"));
+        assert!(on_link("http://[fd00:ec2::254]/latest/") && on_link("http://[fd00:ec2::23]/"));
+        assert!(!on_link("http://[fd00:ec3::254]/") && !on_link("http://[fd01:ec2::254]/"));
+        assert!(!on_link("http://10.0.0.1/") && !on_link("http://169.254.example/"));
     }
 }

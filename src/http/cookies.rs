@@ -7,6 +7,7 @@ use reqwest::cookie::{CookieStore, Jar};
 use url::Url;
 
 use crate::limits::{MAX_COOKIE_HEADER, MAX_HEADER_TOKEN};
+use crate::secret::Secret;
 
 /// A jar of bounded size. It is only ever asked for one origin, because no redirect leaves it.
 #[derive(Default)]
@@ -25,6 +26,14 @@ impl CookieStore for BoundedJar {
     fn cookies(&self, url: &Url) -> Option<HeaderValue> {
         self.0.cookies(url)
     }
+}
+
+/// The value of a `Set-Cookie` field (RFC 6265, section 5.2).
+pub(super) fn value(header: &HeaderValue) -> Secret {
+    let text = String::from_utf8_lossy(header.as_bytes());
+    let pair = text.split(';').next().unwrap_or_default();
+    let value = pair.split_once('=').map_or(pair, |(_, value)| value);
+    Secret::new(value.trim().to_owned())
 }
 
 #[cfg(test)]

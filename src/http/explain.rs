@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 
+use rustls::AlertDescription;
 use url::Url;
 
 use super::addresses::NotPublic;
@@ -10,11 +11,59 @@ use crate::error::{Failure, FailureKind};
 use crate::limits::MAX_ERROR_MESSAGE;
 use crate::secret::{Redactor, shown};
 
-/// A request that got no response.
-pub(super) fn connection(error: &reqwest::Error, url: &Url, redactor: &Redactor) -> Failure {
+/// What a server knows of our client certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Certificate {
+    /// There is none.
+    None,
+    /// It gets it when it asks.
+    Shown,
+    /// There is one, which is not for it.
+    Withheld,
+}
+
+impl Certificate {
+    /// What to do where a server ends a handshake that may have lacked the right one.
+    fn next_step(self) -> &'static str {
+        match self {
+            Certificate::None => "if it wants a client certificate, use --client-cert FILE",
+            Certificate::Shown => "if it refuses the client certificate, check --client-cert",
+            Certificate::Withheld => {
+                "if it wants a client certificate: --client-cert is for the MCP server, and for --token-endpoint URL with a grant that takes that"
+            }
+        }
+    }
+}
+
+/// A request that got no response. `known` is whether the server has ever answered.
+pub(super) fn connection(
+    error: &reqwest::Error,
+    url: &Url,
+    redactor: &Redactor,
+    certificate: Certificate,
+    known: bool,
+) -> Failure {
     let host = url.host_str().unwrap_or("the server");
     let cause = redactor.clean(&root(error), MAX_ERROR_MESSAGE / 2);
-    let tls = find::<rustls::Error>(error).is_some();
+    let tls = find::<rustls::Error>(error);
+    let alerted = match tls {
+        Some(rustls::Error::AlertReceived(alert)) => concerns_client(*alert),
+        // HTTP/2 keeps only the text of what ended a connection.
+        _ => !known && cause.contains("fatal alert"),
+    };
+    if alerted {
+        let next = certificate.next_step();
+        let text = match (cause.contains("CertificateRequired"), certificate) {
+            (true, Certificate::None) => {
+                format!("{host} wants a client certificate; use --client-cert FILE")
+            }
+            _ => format!("TLS with {host} failed: {cause}; {next}"),
+        };
+        return Failure::new(FailureKind::Tls, text).at(&shown(url));
+    }
+    // With TLS 1.3 the server judges the client's certificate when the client thinks that all is
+    // well, and what it says may be lost with the connection.
+    let unheard = url.scheme() == "https" && !known;
     let (kind, text) = if error.is_timeout() && error.is_connect() {
         (
             FailureKind::Timeout,
@@ -24,7 +73,7 @@ pub(super) fn connection(error: &reqwest::Error, url: &Url, redactor: &Redactor)
         )
     } else if error.is_timeout() {
         (FailureKind::StreamLost, format!("the connection to {host} is dead: {cause}"))
-    } else if tls {
+    } else if tls.is_some() {
         (
             FailureKind::Tls,
             format!("TLS with {host} failed: {cause}; for a private CA use --ca-cert FILE"),
@@ -41,9 +90,30 @@ pub(super) fn connection(error: &reqwest::Error, url: &Url, redactor: &Redactor)
     } else if error.is_connect() {
         (FailureKind::Connect, format!("cannot connect to {host}: {cause}; is the server running?"))
     } else {
-        (FailureKind::StreamLost, format!("{host} closed the connection before answering: {cause}"))
+        let next = if unheard { format!("; {}", certificate.next_step()) } else { String::new() };
+        let text = format!("{host} closed the connection before answering: {cause}{next}");
+        (FailureKind::StreamLost, text)
     };
     Failure::new(kind, text).at(&shown(url))
+}
+
+/// Whether an alert of the server (RFC 8446, section 6.2) is, or may be, about the client's certificate.
+fn concerns_client(alert: AlertDescription) -> bool {
+    use AlertDescription as A;
+    matches!(
+        alert,
+        A::CertificateRequired
+            | A::NoCertificate
+            | A::BadCertificate
+            | A::UnsupportedCertificate
+            | A::CertificateRevoked
+            | A::CertificateExpired
+            | A::CertificateUnknown
+            | A::UnknownCA
+            | A::AccessDenied
+            | A::DecryptError
+            | A::HandshakeFailure
+    )
 }
 
 /// Whether the server has said that it did not look at the request (RFC 9113, section 8.7): it can
@@ -97,7 +167,9 @@ fn root(error: &dyn Error) -> String {
     }
     // An I/O error hides its inner error from `source`.
     let text = last.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
+    let text = text.split(" (os error").next().unwrap_or_default();
+    // The TLS library says where to read more.
+    text.split(": https://").next().unwrap_or_default().to_owned()
 }
 
 /// Looks for an error of one type along the chain, inside I/O errors too.

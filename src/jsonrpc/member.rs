@@ -90,12 +90,16 @@ pub fn notification(method: &str) -> Bytes {
     Bytes::from(format!(r#"{{"jsonrpc":"2.0","method":{}}}"#, serde_json::Value::from(method)))
 }
 
-/// A notification that takes a request back (2025-11-25, basic/utilities/cancellation).
+/// The notification by which either side takes back a request
+/// (2025-11-25, basic/utilities/cancellation).
+pub const CANCELLED: &str = "notifications/cancelled";
+
+/// A notification that takes a request back.
 pub fn cancelled(id: &Id, reason: &str) -> Bytes {
     let id = String::from_utf8_lossy(id.raw());
     let reason = serde_json::Value::from(reason);
     Bytes::from(format!(
-        r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":{reason}}}}}"#
+        r#"{{"jsonrpc":"2.0","method":"{CANCELLED}","params":{{"requestId":{id},"reason":{reason}}}}}"#
     ))
 }
 

@@ -118,6 +118,14 @@ impl Message {
         }
     }
 
+    /// The id of the request that this notification takes back, if it is one that does.
+    pub fn takes_back(&self) -> Option<Id> {
+        let Kind::Notification { method } = &self.kind else { return None };
+        let raw = (**method == *member::CANCELLED)
+            .then(|| member::lookup(&self.bytes, &["params", "requestId"]))??;
+        Id::from_raw(self.bytes.slice_ref(raw.as_bytes()))
+    }
+
     /// The same message with another spelling of its id; all other bytes stay.
     pub fn with_id(&self, id: &Id) -> Bytes {
         if self.id_range.is_empty() || self.bytes[self.id_range.clone()] == id.raw()[..] {
@@ -225,7 +233,8 @@ fn classify(head: &Head<'_>, id: Option<Option<Id>>, source: Source) -> Result<K
         };
     }
     let error = head.error == Some(true);
-    if !head.result && head.error.is_none() {
+    // An error of null is none: some servers have both members, one of them null.
+    if !head.result && !error {
         return Err(shape("it has no \"method\", \"result\" or \"error\"", &id));
     }
     match id.flatten() {
@@ -250,6 +259,27 @@ fn trim(mut bytes: Bytes) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_notification_takes_back() {
+        for (text, expected) in [
+            (
+                r#"{"method":"notifications/cancelled","params":{"requestId":"q\u0061"}}"#,
+                Some(r#""qa""#),
+            ),
+            (r#"{"method":"notifications/cancelled","params":{"requestId":7.0}}"#, Some("7")),
+            (r#"{"method":"notifications/cancelled","params":{"requestId":{}}}"#, None),
+            (r#"{"method":"notifications/cancelled"}"#, None),
+            (r#"{"method":"notifications/other","params":{"requestId":7}}"#, None),
+            (r#"{"id":1,"method":"notifications/cancelled","params":{"requestId":7}}"#, None),
+            (r#"{"id":1,"result":{},"params":{"requestId":7}}"#, None),
+        ] {
+            let text = text.replacen('{', r#"{"jsonrpc":"2.0","#, 1);
+            let message = Message::parse(Bytes::from(text.clone()), Source::Server).unwrap();
+            let expected = expected.map(|raw| Id::from_raw(Bytes::from(raw)).unwrap().key());
+            assert_eq!(message.takes_back().map(|id| id.key()), expected, "{text}");
+        }
+    }
 
     fn client(text: &str) -> Result<Message, Invalid> {
         Message::parse(Bytes::copy_from_slice(text.as_bytes()), Source::Client)
@@ -293,6 +323,7 @@ mod tests {
         for (text, id) in [
             (r#"{"id":7,"method":"x"}"#, Some("7")),
             (r#"{"jsonrpc":"1.0","id":"q","method":"x"}"#, Some("\"q\"")),
+            (r#"{"jsonrpc":"2.0","id":8,"error":null}"#, Some("8")),
             (r#"{"jsonrpc":"2.0","id":7}"#, Some("7")),
             (r#"{"jsonrpc":"2.0","id":7,"method":5}"#, Some("7")),
             (r#"{"jsonrpc":"2.0","id":[7],"method":"x"}"#, None),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
 use super::queue::{self, Queued, Receiver, Room, Sender};
+use super::tap::{OptionalTap, Side};
 use crate::jsonrpc::Id;
 use crate::jsonrpc::framing::one_line;
 use crate::limits::STDOUT_QUEUE_BYTES;
@@ -53,15 +54,15 @@ impl Reserved<'_> {
 pub struct OutputClosed;
 
 impl Outbox {
-    /// Starts the thread that writes to `output`.
+    /// Starts the thread that writes to `output`. `tap` sees every message before it is written.
     ///
     /// # Errors
     /// If the operating system gives no thread.
-    pub fn spawn(output: impl Write + Send + 'static) -> io::Result<Outbox> {
+    pub fn spawn(output: impl Write + Send + 'static, tap: OptionalTap) -> io::Result<Outbox> {
         let (queue, receiver) = queue::queue(STDOUT_QUEUE_BYTES);
         let (closing, closed) = watch::channel(false);
         thread::Builder::new().name("stdout".into()).spawn(move || {
-            if write_all(output, receiver).is_err() {
+            if write_all(output, receiver, &tap).is_err() {
                 closing.send_replace(true);
             }
         })?;
@@ -69,11 +70,11 @@ impl Outbox {
     }
 
     /// A queue of the same size without a thread: what is sent comes out of the other half.
-    pub fn channel() -> (Outbox, Inbox) {
+    pub fn channel(tap: OptionalTap) -> (Outbox, Inbox) {
         let (queue, receiver) = queue::queue(STDOUT_QUEUE_BYTES);
         // Nobody writes, so that no write can fail: the sender may go at once.
         let (_, closed) = watch::channel(false);
-        (Outbox { queue, closed }, Inbox(receiver))
+        (Outbox { queue, closed }, Inbox { receiver, tap })
     }
 
     /// Queues a message, which must be valid JSON, as one line. Waits while the client does not
@@ -128,15 +129,23 @@ impl Outbox {
 }
 
 /// The other half of an [`Outbox::channel`].
-pub struct Inbox(Receiver<Item>);
+pub struct Inbox {
+    receiver: Receiver<Item>,
+    tap: OptionalTap,
+}
 
 impl Inbox {
     /// The next message, with the request on whose response stream it came if it has one; `None` when
     /// all outboxes are gone. Room in the queue is given back when this returns.
     pub async fn next(&mut self) -> Option<(Bytes, Option<Box<Id>>)> {
         loop {
-            match self.0.recv().await?.value {
-                Item::Message { line, during } => return Some((line, during)),
+            match self.receiver.recv().await?.value {
+                Item::Message { line, during } => {
+                    if let Some(tap) = &self.tap {
+                        tap.message(Side::Bridge, &line);
+                    }
+                    return Some((line, during));
+                }
                 // Nobody waits any more when the process is in a hurry to end.
                 Item::Flush(done) => drop(done.send(())),
             }
@@ -144,11 +153,18 @@ impl Inbox {
     }
 }
 
-fn write_all(mut output: impl Write, mut receiver: Receiver<Item>) -> io::Result<()> {
+fn write_all(
+    mut output: impl Write,
+    mut receiver: Receiver<Item>,
+    tap: &OptionalTap,
+) -> io::Result<()> {
     let mut taken: Vec<Queued<Item>> = Vec::with_capacity(TAKEN);
     let mut gathered: Vec<u8> = Vec::with_capacity(GATHERED);
     while receiver.blocking_recv_many(&mut taken, TAKEN) > 0 {
         for queued in taken.drain(..) {
+            if let (Some(tap), Item::Message { line, .. }) = (tap, &queued.value) {
+                tap.message(Side::Bridge, line);
+            }
             match queued.value {
                 Item::Message { ref line, .. } if line.len() >= GATHERED => {
                     output.write_all(&gathered)?;
@@ -213,7 +229,7 @@ mod tests {
     #[tokio::test]
     async fn order_is_kept_between_small_and_large() {
         let output = Shared::default();
-        let outbox = Outbox::spawn(output.clone()).unwrap();
+        let outbox = Outbox::spawn(output.clone(), None).unwrap();
         let large = format!("\"{}\"", "x".repeat(GATHERED));
         for message in ["1", &large, "2", "{\n}", &large, "3"] {
             outbox.send(Bytes::copy_from_slice(message.as_bytes())).await.unwrap();
@@ -225,7 +241,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_other_half_of_a_channel_learns_where_a_message_came_from() {
-        let (outbox, mut inbox) = Outbox::channel();
+        let (outbox, mut inbox) = Outbox::channel(None);
         let id = Id::from_raw(Bytes::from_static(b"7")).unwrap();
         outbox.send(Bytes::from_static(b"1")).await.unwrap();
         outbox.send_during(Bytes::from_static(b"2"), id.clone()).await.unwrap();
@@ -237,7 +253,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_broken_pipe_is_reported() {
-        let outbox = Outbox::spawn(Broken).unwrap();
+        let outbox = Outbox::spawn(Broken, None).unwrap();
         outbox.send(Bytes::from_static(b"1")).await.unwrap();
         outbox.closed().await;
         assert_eq!(outbox.flush().await, Err(OutputClosed));

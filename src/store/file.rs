@@ -5,23 +5,32 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::limits::MAX_STORED;
+use crate::secret::wiped::Wiped;
 
 /// Reads a file of at most [`MAX_STORED`] bytes; `None` if there is none.
 ///
 /// # Errors
 /// If it is larger, no regular file (a symbolic link is never followed), or cannot be read.
-pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub fn read(path: &Path) -> io::Result<Option<Wiped>> {
     match read_existing(path) {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-fn read_existing(path: &Path) -> io::Result<Vec<u8>> {
+/// Nor is there anything below what is no folder.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn read_existing(path: &Path) -> io::Result<Wiped> {
     regular(path)?;
     let file = File::open(path)?;
-    let mut bytes = Vec::new();
+    tighten(&file, path);
+    // At once as large as it is, because a vector that grows leaves its bytes behind.
+    let length = file.metadata()?.len().min(MAX_STORED as u64) as usize;
+    let mut bytes = Wiped::new(Vec::with_capacity(length + 64));
     file.take(MAX_STORED as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > MAX_STORED {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too large"));
@@ -149,6 +158,28 @@ pub fn list(folder: &Path, limit: usize) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// Takes away what others may do with a file of ours.
+#[cfg(unix)]
+fn tighten(file: &File, path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    if !file.metadata().is_ok_and(|about| about.permissions().mode() & 0o077 != 0) {
+        return;
+    }
+    let path = path.display();
+    // It may be on a disk that cannot be written to.
+    match file.set_permissions(fs::Permissions::from_mode(0o600)) {
+        Ok(()) if file.metadata().is_ok_and(|about| about.permissions().mode() & 0o077 == 0) => {
+            tracing::warn!("{path} was open to other users of this machine, and no longer is")
+        }
+        Ok(()) => tracing::debug!("{path} is on a disk that keeps no modes"),
+        Err(error) => tracing::warn!("{path} is open to other users of this machine: {error}"),
+    }
+}
+
+/// Nothing: files have the rights of their folder here.
+#[cfg(not(unix))]
+fn tighten(_: &File, _: &Path) {}
+
 /// The folder of a file, and what the names of its unfinished successors begin with.
 fn around(path: &Path) -> io::Result<(&Path, String)> {
     match (path.parent(), path.file_name()) {
@@ -185,7 +216,7 @@ mod tests {
         assert_eq!(read(&path).unwrap(), None);
         write(&path, b"one").unwrap();
         write(&path, b"two").unwrap();
-        assert_eq!(read(&path).unwrap().unwrap(), b"two");
+        assert_eq!(*read(&path).unwrap().unwrap(), b"two");
         assert_eq!(list(&home.path().join("a"), 10).unwrap(), std::slice::from_ref(&path));
         remove(&path).unwrap();
         remove(&path).unwrap();
@@ -233,6 +264,9 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         write(&path, b"newer").unwrap();
         assert_eq!(mode(&path), 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
+        assert_eq!(*read(&path).unwrap().unwrap(), b"newer");
+        assert_eq!(mode(&path), 0o600, "reading tightens it as well");
         assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
         open_lock(&folder.join("x.lock")).unwrap();
         assert_eq!(mode(&folder.join("x.lock")), 0o600);

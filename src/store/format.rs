@@ -6,6 +6,7 @@ use serde_json::error::Category;
 
 use super::error::StoreError;
 use super::record::VERSION;
+use crate::secret::wiped::{Growing, Wiped};
 
 /// Every format has this member.
 #[derive(serde::Deserialize)]
@@ -45,8 +46,11 @@ pub(super) fn decode<T: DeserializeOwned>(
 ///
 /// # Errors
 /// None that is known.
-pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
-    serde_json::to_vec(value).map_err(|_| StoreError::Internal("it does not become JSON"))
+pub(super) fn encode<T: Serialize>(value: &T) -> Result<Wiped, StoreError> {
+    let mut bytes = Growing::default();
+    serde_json::to_writer(&mut bytes, value)
+        .map_err(|_| StoreError::Internal("it does not become JSON"))?;
+    Ok(bytes.into_bytes())
 }
 
 #[cfg(test)]

@@ -47,4 +47,10 @@ pub trait Items: Send + Sync {
     /// # Errors
     /// If the keyring does not say.
     fn text(&self, name: &str) -> Result<Option<String>, KeyringError>;
+
+    /// Puts a text there for a person.
+    ///
+    /// # Errors
+    /// If it may not have been written.
+    fn set_text(&self, name: &str, text: &str) -> Result<(), KeyringError>;
 }

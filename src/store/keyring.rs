@@ -63,6 +63,10 @@ impl Items for System {
     fn text(&self, name: &str) -> Result<Option<String>, KeyringError> {
         found(self.entry(name)?.get_password())
     }
+
+    fn set_text(&self, name: &str, text: &str) -> Result<(), KeyringError> {
+        self.entry(name)?.set_password(text).map_err(explain)
+    }
 }
 
 fn found<T>(result: Result<T, Error>) -> Result<Option<T>, KeyringError> {

@@ -38,11 +38,22 @@ pub(super) struct Marker {
     pub other: Map<String, Value>,
 }
 
+/// Where all notes are.
+pub(super) fn folder(state: &Path) -> PathBuf {
+    state.join("records")
+}
+
 fn path(state: &Path, name: &str) -> PathBuf {
-    state.join("records").join(format!("{name}.json"))
+    folder(state).join(format!("{name}.json"))
 }
 
 impl Marker {
+    /// The note on a record that is about to be written for the first time.
+    pub fn new(vault: Kept) -> Marker {
+        let other = Map::new();
+        Marker { version: VERSION, vault, revision: 0, also_keyring: false, other }
+    }
+
     /// The note on `name`, if there is such a record.
     pub fn load(state: &Path, name: &str) -> Result<Option<Marker>, StoreError> {
         let path = path(state, name);

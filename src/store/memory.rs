@@ -83,4 +83,8 @@ impl Items for Memory {
     fn text(&self, name: &str) -> Result<Option<String>, KeyringError> {
         Ok(self.get(name)?.map(|bytes| String::from_utf8(bytes).unwrap()))
     }
+
+    fn set_text(&self, name: &str, text: &str) -> Result<(), KeyringError> {
+        self.set(name, text.as_bytes())
+    }
 }

@@ -8,6 +8,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::limits::{KEYRING_PARTS, KEYRING_READS};
+use crate::secret::wiped::{Growing, Wiped};
 
 use super::items::{Items, KeyringError};
 
@@ -40,15 +41,17 @@ impl Header {
 ///
 /// # Errors
 /// If the keyring does not say, or parts are missing.
-pub fn read(items: &dyn Items, name: &str) -> Result<Option<Vec<u8>>, KeyringError> {
+pub fn read(items: &dyn Items, name: &str) -> Result<Option<Wiped>, KeyringError> {
     for _ in 0..KEYRING_READS {
-        let Some(item) = items.get(name)? else { return Ok(None) };
+        let Some(item) = items.get(name)?.map(Wiped::new) else { return Ok(None) };
         let Some(header) = Header::parse(&item) else { return Ok(Some(item)) };
-        let mut whole = Vec::new();
+        let mut whole = Growing::default();
         for index in 0..header.parts {
             let part = items.get(&part(name, header.generation, index))?;
-            whole.extend_from_slice(&part.unwrap_or_default());
+            let part = Wiped::new(part.unwrap_or_default());
+            whole.add(&part);
         }
+        let whole = whole.into_bytes();
         if digest(&whole) == header.digest {
             return Ok(Some(whole));
         }
@@ -72,7 +75,7 @@ pub fn write(
     if count > KEYRING_PARTS {
         return Err(KeyringError::TooLarge(limit * KEYRING_PARTS));
     }
-    let old = items.get(name)?.and_then(|item| Header::parse(&item));
+    let old = items.get(name)?.map(Wiped::new).and_then(|item| Header::parse(&item));
     if count <= 1 {
         items.set(name, bytes)?;
     } else {
@@ -135,8 +138,8 @@ mod tests {
         let items = Memory::default();
         write(&items, "r", b"{}", 10).unwrap();
         assert_eq!(items.get("r").unwrap().unwrap(), b"{}");
-        assert_eq!(read(&items, "r").unwrap().unwrap(), b"{}");
-        assert_eq!(read(&items, "other").unwrap(), None);
+        assert_eq!(*read(&items, "r").unwrap().unwrap(), b"{}");
+        assert!(read(&items, "other").unwrap().is_none());
     }
 
     #[test]
@@ -147,7 +150,7 @@ mod tests {
         {
             let record = vec![b'{'; size];
             write(&items, "r", &record, 200).unwrap();
-            assert_eq!(read(&items, "r").unwrap().unwrap(), record);
+            assert_eq!(*read(&items, "r").unwrap().unwrap(), record);
             assert_eq!(count(&items), expected, "{size}");
         }
         write(&items, "other", &[b'{'; 500], 200).unwrap();
@@ -167,12 +170,13 @@ mod tests {
             let _ = write(&items, "r", &new, 200);
             items.fail_after(usize::MAX);
             let found = read(&items, "r").unwrap().unwrap();
+            let found = found.to_vec();
             assert!(found == old || found == new, "after {calls} calls");
             seen[usize::from(found == new)] = true;
             // The next writer finds its way, and clears up.
             write(&items, "r", &[b'{'; 300], 200).unwrap();
             write(&items, "r", &[b'{'; 350], 200).unwrap();
-            assert_eq!(read(&items, "r").unwrap().unwrap(), [b'{'; 350]);
+            assert_eq!(read(&items, "r").unwrap().unwrap()[..], [b'{'; 350]);
             assert_eq!(count(&items), 3, "after {calls} calls");
         }
         assert_eq!(seen, [true; 2]);
@@ -194,7 +198,7 @@ mod tests {
         write(&items, "r", b"{}", 100).unwrap();
         let error = write(&items, "r", &[b'{'; 100 * KEYRING_PARTS + 1], 100).unwrap_err();
         assert_eq!(error, KeyringError::TooLarge(100 * KEYRING_PARTS));
-        assert_eq!(read(&items, "r").unwrap().unwrap(), b"{}");
+        assert_eq!(*read(&items, "r").unwrap().unwrap(), b"{}");
         write(&items, "r", &[b'{'; 100 * KEYRING_PARTS], 100).unwrap();
     }
 
@@ -205,7 +209,7 @@ mod tests {
             for (n, size) in sizes.into_iter().enumerate() {
                 let record: Vec<u8> = std::iter::once(b'{').chain((0..size).map(|i| (i + n) as u8)).collect();
                 write(&items, "r", &record, limit).unwrap();
-                assert_eq!(read(&items, "r").unwrap().unwrap(), record);
+                assert_eq!(*read(&items, "r").unwrap().unwrap(), record);
             }
             remove(&items, "r").unwrap();
             assert_eq!(count(&items), 0);

@@ -19,6 +19,10 @@ pub enum ClientAuth {
     ClientSecretPost,
     /// `client_secret_basic`.
     ClientSecretBasic,
+    /// `private_key_jwt` (RFC 7523, section 2.2). The key is not kept.
+    PrivateKeyJwt,
+    /// `tls_client_auth`: the certificate of the connection (RFC 8705). It is not kept.
+    TlsClientAuth,
 }
 
 /// A client at one authorization server.
@@ -47,6 +51,19 @@ pub struct ClientRecord {
     /// Members of later releases.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+/// The key that tokens are bound to (RFC 9449).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// The private key: PKCS #8 in base64url.
+    pub key: Secret,
+    /// Whether the access token is bound to it; otherwise only the refresh token may be.
+    #[serde(default)]
+    pub bound: bool,
+    /// Whether the resource wants the access token as a Bearer token all the same.
+    #[serde(default)]
+    pub bearer: bool,
 }
 
 /// What one sign-in has brought: one record for each (resource, issuer, client, profile).
@@ -78,6 +95,9 @@ pub struct TokenRecord {
     /// The scope that was granted, as far as the server says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// `--grant`; none where a person has signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
     /// The access token.
     pub access_token: Secret,
     /// The refresh token.
@@ -91,9 +111,30 @@ pub struct TokenRecord {
     /// When the access token expires, in Unix seconds; none if the server did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
+    /// The key of the tokens, where they are bound to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop: Option<Binding>,
     /// Members of later releases.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+/// A code that was given out for a sign-in on another device (RFC 8628, section 3.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRecord {
+    /// What the token endpoint is asked with.
+    pub device_code: Secret,
+    /// What the person enters.
+    pub user_code: String,
+    /// Where.
+    pub verification_uri: String,
+    /// The same with the code in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification_uri_complete: Option<String>,
+    /// When both expire, in Unix seconds.
+    pub expires_at: u64,
+    /// Seconds between two questions.
+    pub interval: u64,
 }
 
 /// A sign-in under way: what another process needs to go on waiting for it.
@@ -121,6 +162,12 @@ pub struct LoginRecord {
     /// The scope that is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// The code that is waited for, where the person signs in with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceRecord>,
+    /// See [`TokenRecord::dpop`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop: Option<Binding>,
     /// Members of later releases.
     #[serde(flatten)]
     pub other: Map<String, Value>,

@@ -17,6 +17,9 @@ pub struct Tab {
     pub opened: bool,
     /// The URL to sign in at.
     pub url: String,
+    /// The code to enter there, which is no secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// Whether it has brought an answer: it is not waited for any more.
     #[serde(default)]
     pub answered: bool,

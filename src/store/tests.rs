@@ -362,6 +362,7 @@ async fn a_tab_is_seen_without_the_lock() {
         opened_at: 5,
         opened: true,
         url: "https://as.example/a?b=c".into(),
+        code: Some("FAKE-1".into()),
         answered: false,
         over: false,
         count: 1,
@@ -393,4 +394,16 @@ async fn a_persons_secret_is_found_in_the_keyring() {
     assert_eq!(store.secret("other").await.unwrap(), None);
     let error = world.without(Choice::Auto).secret("idp").await.unwrap_err();
     assert!(matches!(error, StoreError::NoKeyring { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_probe_leaves_nothing_and_says_what_is_wrong() {
+    let world = World::new();
+    let store = world.store(Choice::File);
+    store.probe_keyring("doctor-1").await.unwrap();
+    assert!(world.keyring.calls() >= 3);
+    assert!(world.keyring.all().is_empty() && world.files().is_empty());
+    let without = world.without(Choice::Auto);
+    let error = without.probe_keyring("doctor-1").await.unwrap_err();
+    assert!(matches!(error, KeyringError::Failed(_)), "{error}");
 }

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::limits::{KEYRING_READS, MAX_STORED};
+use crate::secret::wiped::Wiped;
 
 use super::calls::Calls;
 use super::error::StoreError;
-use super::items::KeyringError;
+use super::items::{Items, KeyringError};
 use super::marker::{Kept, Marker};
 use super::places::Places;
 use super::{file, keyring, parts};
@@ -56,14 +57,14 @@ impl fmt::Display for Vault {
 }
 
 /// The words for [`Choice::File`].
-const BY_CHOICE: &str = "because of --store file";
+pub(super) const BY_CHOICE: &str = "because of --store file";
 
 /// Named records of bytes, each in the keyring or in a file, and a note on which.
 #[derive(Debug)]
 pub(super) struct Vaults {
-    places: Places,
-    choice: Choice,
-    keyring: Calls,
+    pub(super) places: Places,
+    pub(super) choice: Choice,
+    pub(super) keyring: Calls,
     /// Why the last record that was written is in a file.
     trouble: Mutex<Option<String>>,
     announced: AtomicBool,
@@ -75,12 +76,12 @@ impl Vaults {
         Vaults { places, choice, keyring, trouble, announced }
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.places.credentials.join(format!("{name}.json"))
     }
 
     /// A record. Without a note on it nothing is asked.
-    pub async fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    pub async fn read(&self, name: &str) -> Result<Option<Wiped>, StoreError> {
         let mut marker = Marker::load(&self.places.state, name)?;
         for _ in 0..KEYRING_READS {
             let found = match &marker {
@@ -104,7 +105,23 @@ impl Vaults {
         Ok(None)
     }
 
-    async fn keyring_record(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    /// Writes an item of its own into the keyring, reads it and removes it, whatever was chosen.
+    pub async fn probe(&self, name: &str) -> Result<(), KeyringError> {
+        let item = name.to_owned();
+        let job = move |items: &dyn Items| {
+            items.set(&item, item.as_bytes())?;
+            let read = items.get(&item);
+            items.delete(&item)?;
+            match read? {
+                Some(bytes) if bytes == item.as_bytes() => Ok(()),
+                Some(_) => Err(KeyringError::Damaged),
+                None => Err(KeyringError::Failed("what was written is not there".into())),
+            }
+        };
+        self.keyring.run(job).await
+    }
+
+    async fn keyring_record(&self, name: &str) -> Result<Option<Wiped>, StoreError> {
         let item = name.to_owned();
         match self.keyring.run(move |items| parts::read(items, &item)).await {
             Ok(found) => Ok(found),
@@ -117,7 +134,7 @@ impl Vaults {
     }
 
     /// Writes a record. The caller holds its lock.
-    pub async fn write(&self, name: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+    pub async fn write(&self, name: &str, bytes: Wiped) -> Result<(), StoreError> {
         let state = &self.places.state;
         if bytes.len() > MAX_STORED {
             return Err(StoreError::TooLarge { size: bytes.len() });
@@ -151,23 +168,23 @@ impl Vaults {
         Marker::save(state, name, old, Kept::File, left_there)
     }
 
-    async fn to_keyring(&self, name: &str, bytes: Vec<u8>) -> Result<(), KeyringError> {
+    async fn to_keyring(&self, name: &str, bytes: Wiped) -> Result<(), KeyringError> {
         let item = name.to_owned();
         self.keyring.run(move |items| parts::write(items, &item, &bytes, keyring::ITEM_BYTES)).await
     }
 
-    fn fall_back(&self, error: &KeyringError) {
+    pub(super) fn fall_back(&self, error: &KeyringError) {
         self.set_trouble(Some(error.to_string()));
         if !self.announced.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "the system's keyring cannot be used ({error}): sign-ins are kept in files in {}, \
+                "the system's keyring cannot be used ({error}): credentials are kept in files in {}, \
                  which only you can read",
                 self.places.credentials.display()
             );
         }
     }
 
-    fn set_trouble(&self, trouble: Option<String>) {
+    pub(super) fn set_trouble(&self, trouble: Option<String>) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
@@ -199,13 +216,6 @@ impl Vaults {
             }
         }
         Marker::remove(&self.places.state, name)
-    }
-
-    /// A text that a person has put into the keyring.
-    pub async fn text(&self, name: &str) -> Result<Option<String>, StoreError> {
-        let item = name.to_owned();
-        let text = self.keyring.run(move |items| items.text(&item)).await;
-        text.map_err(|error| StoreError::NoKeyring { why: error.to_string() })
     }
 
     /// Where the next record goes, as far as can be told.

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName,
-};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method};
+use tokio::sync::watch;
 use url::Url;
 
 use super::http_sse::Channel;
 use super::reply::Reply;
 use super::spare::Spare;
 use crate::error::Failure;
-use crate::http::{Http, OnSent, Request};
+use crate::http::{Http, OnSent, Request, Sign, Signer};
 use crate::limits::MAX_HEADER_TOKEN;
 use crate::secret::Redactor;
 
@@ -47,6 +46,8 @@ pub struct Endpoint {
     http: Http,
     pub(super) url: Url,
     custom: HeaderMap,
+    supplied: Option<watch::Receiver<HeaderMap>>,
+    signer: Option<Arc<dyn Signer>>,
     accept_both: HeaderValue,
     accept_events: HeaderValue,
     max_message: usize,
@@ -79,6 +80,8 @@ impl Endpoint {
             http,
             url,
             custom,
+            supplied: None,
+            signer: None,
             accept_both,
             accept_events,
             max_message,
@@ -87,7 +90,40 @@ impl Endpoint {
         }
     }
 
-    /// Sends one message. `authorization` takes the place of a configured `Authorization`.
+    /// The same with headers that may change. They take the place of custom ones.
+    pub fn with_supplied(self, headers: watch::Receiver<HeaderMap>) -> Endpoint {
+        Endpoint { supplied: Some(headers), ..self }
+    }
+
+    /// The same with every request signed by `signer`, and by nobody else.
+    pub fn with_signer(self, signer: Arc<dyn Signer>) -> Endpoint {
+        Endpoint { signer: Some(signer), ..self }
+    }
+
+    /// Whether there is such a signer.
+    pub fn is_signed(&self) -> bool {
+        self.signer.is_some()
+    }
+
+    /// Returns when the next request can be signed at once. For a caller with a time limit that is the
+    /// server's alone: sending waits for the same.
+    ///
+    /// # Errors
+    /// Why it cannot be signed.
+    pub async fn ready(&self) -> Result<(), Failure> {
+        self.signing().await.map(|_| ())
+    }
+
+    async fn signing(&self) -> Result<Option<Box<dyn Sign>>, Failure> {
+        let Some(signer) = &self.signer else { return Ok(None) };
+        let signing = signer.signing().await;
+        signing.map(Some).map_err(|mut failure| {
+            failure.unsent = true;
+            failure.at(&self.shown())
+        })
+    }
+
+    /// Sends one message. What `sign` adds takes the place of configured fields of the same name.
     ///
     /// # Errors
     /// If no response came; every status is the caller's.
@@ -95,14 +131,14 @@ impl Endpoint {
         &self,
         message: Bytes,
         session: &SessionHeaders,
-        authorization: Option<&HeaderValue>,
+        sign: Option<&dyn Sign>,
         on_sent: Option<OnSent>,
     ) -> Result<Reply, Failure> {
-        let mut headers = self.headers(session, authorization);
+        let mut headers = self.headers(session);
         headers.insert(ACCEPT, self.accept_both.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let url = session.channel.as_ref().map_or(&self.url, |channel| channel.address());
-        self.send(Method::POST, url, headers, Some(message), on_sent).await
+        self.send(Method::POST, url, headers, Some(message), on_sent, sign).await
     }
 
     /// Opens an event stream: the standalone one, with the cursor of a broken one that, or the one of
@@ -114,9 +150,9 @@ impl Endpoint {
         &self,
         session: &SessionHeaders,
         last_event_id: &[u8],
-        authorization: Option<&HeaderValue>,
+        sign: Option<&dyn Sign>,
     ) -> Result<Reply, Failure> {
-        let mut headers = self.headers(session, authorization);
+        let mut headers = self.headers(session);
         headers.insert(ACCEPT, self.accept_events.clone());
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         // A compressing proxy would hold events back until it has enough of them.
@@ -126,7 +162,7 @@ impl Endpoint {
         {
             headers.insert(LAST_EVENT_ID, cursor);
         }
-        self.send(Method::GET, &self.url, headers, None, None).await
+        self.send(Method::GET, &self.url, headers, None, None, sign).await
     }
 
     /// Ends the session.
@@ -136,11 +172,11 @@ impl Endpoint {
     pub async fn delete(
         &self,
         session: &SessionHeaders,
-        authorization: Option<&HeaderValue>,
+        sign: Option<&dyn Sign>,
     ) -> Result<Reply, Failure> {
-        let mut headers = self.headers(session, authorization);
+        let mut headers = self.headers(session);
         headers.insert(ACCEPT, self.accept_both.clone());
-        self.send(Method::DELETE, &self.url, headers, None, None).await
+        self.send(Method::DELETE, &self.url, headers, None, None, sign).await
     }
 
     /// The server's address, as it may be shown.
@@ -148,10 +184,10 @@ impl Endpoint {
         crate::secret::shown(&self.url)
     }
 
-    fn headers(&self, session: &SessionHeaders, authorization: Option<&HeaderValue>) -> HeaderMap {
+    fn headers(&self, session: &SessionHeaders) -> HeaderMap {
         let mut headers = self.custom.clone();
-        if let Some(authorization) = authorization {
-            headers.insert(AUTHORIZATION, authorization.clone());
+        if let Some(supplied) = &self.supplied {
+            headers.extend(supplied.borrow().clone());
         }
         if let Some(id) = &session.session {
             headers.insert(SESSION_ID, id.clone());
@@ -172,10 +208,16 @@ impl Endpoint {
         headers: HeaderMap,
         body: Option<Bytes>,
         on_sent: Option<OnSent>,
+        sign: Option<&dyn Sign>,
     ) -> Result<Reply, Failure> {
-        let request = Request { method, url, headers, body, on_sent };
+        let own = self.signing().await?;
+        let sign = own.as_deref().or(sign);
+        let request = Request { method, url, headers, body, on_sent, sign };
         let response = self.http.send(request).await?;
-        Ok(Reply::new(response, self.max_message, self.redactor.clone(), self.spare.clone()))
+        let advice = own.and_then(|own| own.advice(response.status(), response.headers()));
+        let reply =
+            Reply::new(response, self.max_message, self.redactor.clone(), self.spare.clone());
+        Ok(reply.advising(advice))
     }
 }
 

@@ -173,7 +173,7 @@ impl Endpoint {
     /// The address names the session, and is as good as a password while that lives.
     fn learn(&self, address: &Url) {
         for (_, value) in address.query_pairs().take(8) {
-            self.redactor.learn(Secret::new(value.into_owned()));
+            self.redactor.learn_foreign(Secret::new(value.into_owned()));
         }
     }
 }

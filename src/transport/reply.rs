@@ -40,6 +40,7 @@ pub struct Reply {
     max_message: usize,
     redactor: Arc<Redactor>,
     spare: Spare,
+    advice: Option<String>,
 }
 
 /// A body that was read whole, or why it was not.
@@ -58,7 +59,12 @@ impl Reply {
         redactor: Arc<Redactor>,
         spare: Spare,
     ) -> Reply {
-        Reply { response, max_message, redactor, spare }
+        Reply { response, max_message, redactor, spare, advice: None }
+    }
+
+    /// The same with a next step for the reader, if the request is refused, in the place of the usual one.
+    pub(super) fn advising(self, advice: Option<String>) -> Reply {
+        Reply { advice, ..self }
     }
 
     /// The status.
@@ -168,7 +174,8 @@ impl Reply {
 
     /// The failure that this status with this body means.
     pub fn failure(&self, body: &[u8]) -> Failure {
-        let mut failure = status::failure(self.status(), self.retry_after(), body, &self.redactor);
+        let (status, advice) = (self.status(), self.advice.as_deref());
+        let mut failure = status::failure(status, self.retry_after(), body, advice, &self.redactor);
         failure.url = Some(self.shown().to_owned());
         failure
     }

@@ -238,7 +238,11 @@ impl Decoder {
             b"data" if self.discarding.is_some() => {}
             b"data" => {
                 let data = line.slice(value..);
-                let joined = if self.data.len() > 0 { self.data.len() + 1 } else { 0 };
+                // A line end comes between two lines, of which the first may be empty.
+                let joined = match &self.data {
+                    Data::None => 0,
+                    data => data.len() + 1,
+                };
                 if joined + data.len() > self.limit {
                     let kept = self.data.take().unwrap_or(data);
                     self.discarding = Some(prefix(&kept));

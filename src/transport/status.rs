@@ -9,11 +9,12 @@ use crate::jsonrpc::member;
 use crate::limits::MAX_EXCERPT;
 use crate::secret::Redactor;
 
-/// The failure that `status` with `body` means.
+/// The failure that `status` with `body` means. `advice` takes the place of the usual next step.
 pub fn failure(
     status: StatusCode,
     retry_after: Option<Duration>,
     body: &[u8],
+    advice: Option<&str>,
     redactor: &Redactor,
 ) -> Failure {
     let (kind, next_step) = match status.as_u16() {
@@ -46,7 +47,7 @@ pub fn failure(
         text.push_str(&format!(" (\u{201c}{said}\u{201d})"));
     }
     text.push_str(": ");
-    text.push_str(next_step);
+    text.push_str(advice.unwrap_or(next_step));
     if let (FailureKind::RateLimited, Some(wait)) = (kind, retry_after) {
         text.push_str(&format!(", in {} s", wait.as_secs()));
     }
@@ -108,6 +109,7 @@ mod tests {
             StatusCode::SERVICE_UNAVAILABLE,
             Some(Duration::from_secs(120)),
             b"maintenance",
+            None,
             &Redactor::default(),
         );
         assert_eq!(failure.kind, FailureKind::RateLimited);

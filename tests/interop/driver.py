@@ -220,6 +220,39 @@ def sign_in_as_known_client(run: Run) -> None:
         use(client)
 
 
+def sign_in_without_a_person(run: Run, grant: str, secrets: dict[str, str], *flags: str) -> None:
+    """Signs in with a grant that needs nobody; each flag of `secrets` refers to a member of the context."""
+    variables = {f"CONFORMANCE_{member.upper()}": run.context[member] for member in secrets.values()}
+    references = (f"{flag}=env:CONFORMANCE_{member.upper()}" for flag, member in secrets.items())
+    who = ("--grant", grant, "--client-id", run.context["client_id"])
+    with run.client(*who, *references, *flags, variables=variables) as client:
+        use(client)
+
+
+def sign_in_by_secret(run: Run) -> None:
+    """Signs in as the client itself, with the secret that the suite hands out."""
+    sign_in_without_a_person(run, "client-credentials", {"--client-secret": "client_secret"})
+
+
+def sign_in_by_key(run: Run) -> None:
+    """Signs in as the client itself, with the key that the suite hands out."""
+    algorithm = ("--signing-alg", run.context["signing_algorithm"])
+    sign_in_without_a_person(run, "client-credentials", {"--private-key": "private_key_pem"}, *algorithm)
+
+
+def sign_in_as_workload(run: Run) -> None:
+    """Signs in with the assertion that the suite hands out."""
+    sign_in_without_a_person(run, "jwt-bearer", {"--assertion": "valid_jwt"})
+
+
+def sign_in_by_identity_provider(run: Run) -> None:
+    """Signs in with the id token that the suite hands out, by way of its identity provider."""
+    secrets = {"--client-secret": "client_secret", "--idp-id-token": "idp_id_token"}
+    endpoint = ("--idp-token-endpoint", run.context["idp_token_endpoint"])
+    client = ("--idp-client-id", run.context["idp_client_id"])
+    sign_in_without_a_person(run, "enterprise", secrets, *endpoint, *client)
+
+
 def refused(run: Run) -> None:
     """The sign-in must not succeed; the client is told so and the bridge lives on."""
     with run.client() as client:
@@ -260,6 +293,11 @@ SCENARIOS: dict[str, Callable[[Run], None]] = {
     "auth/2025-03-26-oauth-metadata-backcompat": sign_in,
     "auth/authorization-server-migration": sign_in,
     "auth/basic-cimd": sign_in_with_metadata_document,
+    "auth/client-credentials-basic": sign_in_by_secret,
+    "auth/client-credentials-jwt": sign_in_by_key,
+    "auth/dpop": sign_in,
+    "auth/dpop-nonce": sign_in,
+    "auth/enterprise-managed-authorization": sign_in_by_identity_provider,
     "auth/iss-normalized": refused,
     "auth/iss-not-advertised": sign_in,
     "auth/iss-supported": sign_in,
@@ -283,6 +321,7 @@ SCENARIOS: dict[str, Callable[[Run], None]] = {
     "auth/token-endpoint-auth-basic": sign_in,
     "auth/token-endpoint-auth-none": sign_in,
     "auth/token-endpoint-auth-post": sign_in,
+    "auth/wif-jwt-bearer": sign_in_as_workload,
 }
 
 

@@ -83,6 +83,16 @@ REQUIRED_2026 = [
 # Not required by either revision.
 PRESERVATION = "json-schema-2020-12-preservation"
 
+# Extensions, which no revision requires. The suite runs them at one all the same, when it is told to.
+EXTENSIONS = [
+    "auth/client-credentials-basic",
+    "auth/client-credentials-jwt",
+    "auth/dpop",
+    "auth/dpop-nonce",
+    "auth/enterprise-managed-authorization",
+    "auth/wif-jwt-bearer",
+]
+
 # Servers that do OAuth as 2025-03-26 had it.
 OLD_SERVERS = ["auth/2025-03-26-oauth-metadata-backcompat", "auth/2025-03-26-oauth-endpoint-fallback"]
 
@@ -104,6 +114,8 @@ CASES = [
     *(Case(NEW, "2025-11-25", name, LEGACY) for name in [*REQUIRED_2025, PRESERVATION]),
     *(Case(NEW, "2026-07-28", name, LEGACY) for name in [*REQUIRED_2026, PRESERVATION]),
     *(Case(NEW, "2026-07-28", name, MODERN) for name in [*REQUIRED_2026, PRESERVATION]),
+    *(Case(NEW, "2025-11-25", name, LEGACY) for name in EXTENSIONS),
+    *(Case(NEW, "2026-07-28", name, dialect) for name in EXTENSIONS for dialect in (LEGACY, MODERN)),
     *(Case(NEW, "2025-03-26", name, LEGACY) for name in OLD_SERVERS),
     # The last release of the suite that was not an alpha has stricter ways in some places.
     *(Case(OLD, "2025-11-25", name, LEGACY) for name in REQUIRED_2025),
@@ -138,6 +150,7 @@ def run(case: Case, directory: Path) -> Outcome:
         [
             *suite(case.suite),
             *("client", "--command", driver, "--scenario", case.scenario),
+            *(["--force"] if case.scenario in EXTENSIONS else []),
             *("--spec-version", case.revision, "--timeout", "100000", "--output-dir", directory),
         ],
         stdin=subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -149,3 +150,25 @@ def test_no_keyring_without_a_record(servers, home: Home) -> None:  # type: igno
         with inside(home, session).bridge(servers("typescript").url) as client:
             client.initialize()
             assert client.tool("echo", {"message": "at once"}) == "Echo: at once"
+
+
+def test_doctor(home: Home) -> None:
+    """What is said of each, and that the item for it is gone again."""
+
+    def verdict(session: Mapping[str, str]) -> tuple[str, str]:
+        found = json.loads(inside(home, session).run("doctor", "--json").stdout)
+        finding = next(finding for finding in found["findings"] if finding["area"] == "keyring")
+        return finding["verdict"], finding["detail"]
+
+    with keyring.unlocked(home.environment) as session:
+        assert verdict(session) == ("ok", "an item was written, read and removed")
+        assert "username = doctor-" not in keyring.lookup(session, SERVICE)
+    with keyring.locked(home.environment) as session:
+        assert verdict(session)[0] == "warning"
+    with keyring.without_provider(home.environment) as session:
+        assert verdict(session)[0] == "warning"
+    with keyring.hanging(home.environment) as session:
+        assert verdict(session) == (
+            "warning",
+            "it does not answer within 2 s; sign-ins go into files that only you can read",
+        )

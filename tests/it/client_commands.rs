@@ -8,10 +8,15 @@ use serde_json::{Value, json};
 use crate::support::*;
 
 /// Runs a command to its end, with an empty home and stdin.
-fn run_with(args: &[&str], environment: &[(&str, &str)], stdin: &str) -> Output {
+pub fn run_with(args: &[&str], environment: &[(&str, &str)], stdin: &str) -> Output {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-tether"));
-    command.args(args).env_clear().env("HOME", home.path()).env("USERPROFILE", home.path());
+    command
+        .args(args)
+        .env_clear()
+        .envs(crate::support::profile())
+        .env("HOME", home.path())
+        .env("USERPROFILE", home.path());
     for name in ["PATH", "SystemRoot", "TEMP", "SystemDrive"] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
@@ -364,6 +369,86 @@ fn roots_are_told_on_demand_and_questions_declined() {
 }
 
 #[test]
+fn answers_come_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("answers.json");
+    std::fs::write(
+        &file,
+        r#"{
+            "roots": ["file:///work"],
+            "elicitation": [{"when": "name", "content": {"name": "Ann", "n": 1.0}}],
+            "sampling": [{"text": "hello"}]
+        }"#,
+    )
+    .unwrap();
+    let answers = format!("--answers={}", file.display());
+    for modern in [false, true] {
+        let server = shop(modern);
+        if modern {
+            server.maybe("tools/call", |request| {
+                let asks = r#"{"resultType":"input_required","requestState":"s","inputRequests":{"a":{"method":"elicitation/create","params":{"message":"Your name?","requestedSchema":{"type":"object","properties":{}}}},"b":{"method":"sampling/createMessage","params":{"messages":[],"maxTokens":5}},"c":{"method":"roots/list"}}}"#;
+                let first = !request.text().contains("inputResponses");
+                first.then(|| Reply::json(request.result(asks)))
+            });
+        } else {
+            server.always("tools/call", |request| {
+                let ask = |id: u8, method: &str, params: &str| {
+                    event(&format!(
+                        r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#
+                    ))
+                };
+                let elicit = r#"{"message":"Your name?","requestedSchema":{"type":"object","properties":{}}}"#;
+                let sample = r#"{"messages":[],"maxTokens":5}"#;
+                Reply::sse([
+                    ask(1, "elicitation/create", elicit),
+                    ask(2, "sampling/createMessage", sample),
+                    ask(3, "roots/list", "{}"),
+                    ask(4, "sampling/createMessage", sample),
+                    event(&request.result(r#"{"content":[]}"#)),
+                ])
+            });
+        }
+        let output = run(&["call", &server.url(), "search", "query=x", &answers]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        if modern {
+            let again: Value =
+                serde_json::from_slice(&server.wait("tools/call", 2)[1].body).unwrap();
+            let given = &again["params"]["inputResponses"];
+            assert_eq!(given["a"]["content"]["name"], "Ann", "{again}");
+            assert_eq!(given["b"]["content"]["text"], "hello", "{again}");
+            assert_eq!(given["c"]["roots"][0]["uri"], "file:///work", "{again}");
+            continue;
+        }
+        assert!(server.seen("initialize")[0].text().contains(
+            r#""capabilities":{"elicitation":{"form":{},"url":{}},"roots":{},"sampling":{}}"#
+        ));
+        let mut given: Vec<(u64, String)> = server
+            .wait("response", 4)
+            .iter()
+            .map(|response| {
+                let body: Value = serde_json::from_slice(&response.body).unwrap();
+                (body["id"].as_u64().unwrap(), response.text().to_owned())
+            })
+            .collect();
+        given.sort();
+        assert!(given[0].1.contains(r#""content":{"name": "Ann", "n": 1.0}"#), "{given:?}");
+        assert!(given[2].1.contains(r#"{"roots":[{"uri":"file:///work"}]}"#), "{given:?}");
+        // There was one answer for two questions, and that is said.
+        let both = [&given[1].1, &given[3].1];
+        assert_eq!(both.iter().filter(|text| text.contains("hello")).count(), 1, "{given:?}");
+        assert_eq!(both.iter().filter(|text| text.contains("\"code\":-1")).count(), 1, "{given:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let said = "mcp-tether: --answers has none for a sampling/createMessage of the server\n";
+        assert_eq!(stderr, said);
+    }
+    std::fs::write(&file, r#"{"sampling": [{"txt": 1}]}"#).unwrap();
+    let server = shop(false);
+    let said = bad(1, &["call", &server.url(), "search", "query=x", &answers]);
+    assert!(said.contains("sampling[0]: \"txt\" means nothing here"), "{said}");
+    assert_eq!(server.kinds().len(), 0);
+}
+
+#[test]
 fn no_session_is_left_behind() {
     let server = shop(false);
     good(&["tools", &server.url()]);
@@ -402,4 +487,42 @@ fn an_interrupt_ends_it_in_good_order() {
     assert!(status.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(server.seen("DELETE").len(), 1);
+}
+
+/// Arguments may come from whoever never writes them.
+#[cfg(unix)]
+#[test]
+fn a_command_that_waits_for_its_arguments_can_be_interrupted() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let from_fifo = format!("text=@{}", fifo.display());
+    for (number, last) in ["-", &from_fifo].into_iter().enumerate() {
+        // Once there is a trace, signals are heard of.
+        let trace = folder.path().join(number.to_string());
+        let command = Bridge::with("call")
+            .arg(server.url())
+            .arg("echo")
+            .arg(last)
+            .path("--trace", &trace)
+            .start();
+        let end = std::time::Instant::now() + DEADLINE;
+        while !trace.exists() {
+            assert!(std::time::Instant::now() < end);
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        command.signal("TERM");
+        command.wait().code(128 + 15);
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn arguments_have_a_limit() {
+    let server = Server::start();
+    let text = bad(1, &["call", &server.url(), "echo", "text=@/dev/zero"]);
+    assert!(text.contains("/dev/zero: it has more than 64 MiB"), "{text}");
+    assert_eq!(server.connections(), 0);
 }

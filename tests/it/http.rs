@@ -3,7 +3,19 @@
 
 use std::io::Write;
 
+use crate::support::tls::Tls;
 use crate::support::*;
+
+/// Whatever a resolver would make of them: most know none.
+#[test]
+fn names_below_localhost_are_this_machine() {
+    let server = Server::start();
+    let url = format!("http://some-server.localhost:{}/mcp", server.port());
+    let bridge = Bridge::with(&url).start();
+    bridge.handshake().result();
+    bridge.finish().clean();
+    assert_eq!(server.seen("initialize").len(), 1);
+}
 
 #[test]
 fn custom_headers_go_with_post_get_and_delete() {
@@ -232,6 +244,51 @@ fn compressed_bodies() {
     }
     #[cfg(target_os = "linux")]
     assert!(bridge.peak_memory() < 48 << 20, "{} bytes", bridge.peak_memory());
+    bridge.finish().clean();
+}
+
+/// Heads of a response that no server has: one request fails, the next one is answered.
+#[test]
+fn heads_over_the_limit() {
+    let server = Server::start();
+    let bridge = Bridge::ready(&server);
+    let head = |fields: String, body: &str| {
+        let length = body.len();
+        Reply::raw(format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{fields}\r\n{body}"
+        ))
+    };
+    let fields = |count: usize| (0..count).map(|n| format!("x-{n}: y\r\n")).collect::<String>();
+    server.once("tools/call", head(fields(98), &result(1, "{}")));
+    bridge.ask(1, "tools/call").result();
+    for wrong in [fields(99), fields(5000), format!("x: {}\r\n", "y".repeat(500 << 10))] {
+        server.once("tools/call", head(wrong, &result(2, "{}")));
+        let answer = bridge.ask(2, "tools/call");
+        assert!(answer.is_error, "{answer}");
+        bridge.ask(3, "tools/list").result();
+    }
+    bridge.finish().clean();
+}
+
+/// By HTTP/2 it is the size that counts.
+#[test]
+fn heads_over_the_limit_of_http2() {
+    let tls = Tls::new();
+    let server = Server::with_tls(&tls);
+    let bridge = Bridge::with(&server.url()).path("--ca-cert", &tls.file("ca.pem")).ready(&server);
+    let padded = |size: usize| {
+        move |request: &Request| {
+            let reply = Reply::json(request.result("{}"));
+            (0..size / 1000)
+                .fold(reply, |reply, n| reply.header(&format!("x-{n}"), &"y".repeat(960)))
+        }
+    };
+    server.always("tools/call", padded(12_000));
+    bridge.ask(1, "tools/call").result();
+    server.always("tools/call", padded(40_000));
+    let answer = bridge.ask(2, "tools/call");
+    assert!(answer.is_error, "{answer}");
+    bridge.ask(3, "tools/list").result();
     bridge.finish().clean();
 }
 

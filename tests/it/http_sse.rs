@@ -31,7 +31,7 @@ fn a_whole_conversation() {
     assert_eq!(sse.posted("initialize")[0].body, INITIALIZE);
     assert_eq!(sse.posted("tools/call").len(), 20);
     assert_eq!(sse.posted("response").len(), 1);
-    assert!(!sse.stream().is_open(), "the stream is closed at the end");
+    sse.stream().wait_closed();
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_stream_that_never_names_an_address() {
     assert!(start.elapsed() >= Duration::from_secs(9), "{:?}", start.elapsed());
     let exit = bridge.finish();
     exit.clean();
-    assert!(!silence.is_open());
+    silence.wait_closed();
     assert_eq!(sse.server().kinds(), ["GET"]);
 }
 
@@ -231,7 +231,7 @@ fn the_handshake_is_refused() {
     bridge.answer(0).failed("http_status");
     let first = sse.stream();
     bridge.handshake().result();
-    assert!(!first.is_open(), "a stream for which there is no session");
+    first.wait_closed();
     // By the server itself, on the stream.
     sse.set(|s| s.silent = vec!["initialize"]);
     bridge.send(INITIALIZE.replace("\"id\":0", "\"id\":1"));
@@ -297,7 +297,7 @@ fn the_end_of_stdin() {
     let exit = bridge.finish();
     exit.code(6);
     exit.rest[0].failed("shutting_down");
-    assert!(!sse.stream().is_open());
+    sse.stream().wait_closed();
     assert_eq!(sse.server().seen("GET").len(), 1);
 }
 

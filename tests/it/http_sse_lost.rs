@@ -140,7 +140,7 @@ fn refused_posts_end_the_session_like_a_dropped_stream() {
         bridge.ask(3, "tools/call").result();
         bridge.answer(1).result();
         bridge.answer(2).failed("stream_lost");
-        assert!(!first.is_open());
+        first.wait_closed();
         assert_eq!(sse.server().seen("GET").len(), 2, "{status} {text}");
         // A notification finds out as well.
         let refused = Reply::body(status, "text/plain", text);

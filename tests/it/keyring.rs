@@ -11,6 +11,9 @@ use mcp_tether::store::{
     Choice, ClientKey, Kept, LoginRecord, Places, RecordKey, Store, StoreError, TokenRecord, Vault,
 };
 
+use crate::client_commands::run_with;
+use crate::support::{Bridge, Server};
+
 const SERVER: &str = "https://mcp.example/mcp";
 
 /// The passwords of the keyring and every secret of these tests contain this.
@@ -128,6 +131,47 @@ async fn a_daemon_that_was_started_anew_is_found_again() {
     }
     write(&store, &record("default")).await.unwrap();
     assert_eq!(store.entry(SERVER, "default").unwrap().unwrap().vault, Kept::Keyring);
+}
+
+/// Runs `mcp-tether secret` with this keyring and gives its stdout.
+fn secret(args: &[&str], stdin: &str) -> String {
+    let environment = ["DBUS_SESSION_BUS_ADDRESS", "HOME", "XDG_RUNTIME_DIR"];
+    let environment: Vec<(&str, String)> = environment
+        .into_iter()
+        .filter_map(|name| Some((name, std::env::var(name).ok()?)))
+        .chain([("MCP_TETHER_HOME", folder().to_str().unwrap().to_owned())])
+        .collect();
+    let borrowed: Vec<_> = environment.iter().map(|(name, value)| (*name, &**value)).collect();
+    let output = run_with(&[&["secret"], args].concat(), &borrowed, stdin);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+#[ignore = "needs an unlocked keyring"]
+fn a_secret_by_name_reaches_a_server_and_is_in_no_file() {
+    let value = format!("{SECRET}by-name");
+    let said = secret(&["set", "by name"], &value);
+    assert_eq!(said, "by name is kept in the system's keyring\n");
+    assert_eq!(
+        secret(&["list", "--json"], ""),
+        "{\"secrets\":[{\"name\":\"by name\",\"store\":\"keyring\"}]}\n"
+    );
+    assert_eq!(secrets_below(&folder()), 0);
+    let server = Server::start();
+    let mut builder = Bridge::with(&server.url()).header("Authorization: Bearer keyring:by name");
+    // What another program has put there is as good.
+    builder = builder.header("X-Key: keyring:by-hand").env("MCP_TETHER_HOME", folder());
+    for name in ["DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"] {
+        builder = builder.env(name, std::env::var_os(name).unwrap_or_default());
+    }
+    let bridge = builder.ready(&server);
+    let seen = server.wait("initialize", 1);
+    assert_eq!(seen[0].header("authorization"), Some(&*format!("Bearer {value}")));
+    assert_eq!(seen[0].header("x-key"), Some("fake-secret-by-hand"));
+    assert!(!bridge.finish().stderr.contains(SECRET));
+    assert_eq!(secret(&["rm", "by name"], ""), "by name is forgotten\n");
+    assert_eq!(secret(&["list"], ""), "");
 }
 
 #[tokio::test]

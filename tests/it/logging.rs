@@ -94,6 +94,18 @@ fn louder_on_request_and_into_a_file() {
     assert!(sizes[0] < sizes[1] && sizes[1] < sizes[2], "{sizes:?}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_new_log_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    Bridge::with(&server.url()).path("--log-file", &log).ready(&server).finish().clean();
+    let mode = std::fs::metadata(&log).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
 #[test]
 fn a_log_file_that_cannot_be_written_is_an_error_of_usage() {
     let server = Server::start();

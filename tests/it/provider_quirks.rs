@@ -161,7 +161,7 @@ fn is_token(bytes: &[u8]) -> bool {
 fn slack_and_its_fixed_callback() {
     // The real port is 3118; a test machine may use it for something else.
     let only: &'static str =
-        Box::leak(format!("http://localhost:{}/callback", dead_port()).into_boxed_str());
+        Box::leak(format!("http://localhost:{}/callback", free_port()).into_boxed_str());
     let realm = Realm::with(|o| {
         o.clients = vec![("1601185624273.fake", None)];
         o.registers = false;
@@ -202,7 +202,7 @@ fn cognito_and_its_id_token() {
         (o.rotates, o.repeats_refresh_token, o.useful) = (false, false, false);
         o.tokens = json!({ "id_token": "fake-id-token-one-0123456789" });
     });
-    let callback = format!("http://localhost:{}/callback", dead_port());
+    let callback = format!("http://localhost:{}/callback", free_port());
     let args = ["--client-id=cognito-client", "--use-id-token", "--callback-url", &callback];
     works(&realm, &args);
     let sent = realm.mcp.seen("tools/call");

@@ -53,6 +53,8 @@ fn in_no_log_and_in_no_error() {
         }
     });
     let log = tempfile::NamedTempFile::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
     let url = format!("http://user:{PASSWORD}@127.0.0.1:{}/mcp?api_key={QUERY}", server.port());
     let bridge = Bridge::with(&url)
         .header(&format!("Authorization: Bearer {TOKEN}"))
@@ -60,6 +62,7 @@ fn in_no_log_and_in_no_error() {
         .env("FAKE_KEY", KEY)
         .arg("-vv")
         .path("--log-file", log.path())
+        .path("--trace", &trace)
         .start();
     bridge.handshake().result();
     let mut out = String::new();
@@ -78,9 +81,13 @@ fn in_no_log_and_in_no_error() {
     );
     let logged = std::fs::read_to_string(log.path()).unwrap();
     assert!(logged.len() > 500, "-vv says something: {logged}");
+    let traced = std::fs::read_to_string(&trace).unwrap();
+    assert!(traced.len() > 10_000, "everything is in the trace: {traced}");
     let basic = STANDARD.encode(format!("user:{PASSWORD}"));
     for secret in [TOKEN, KEY, PASSWORD, QUERY, SESSION, COOKIE, &basic] {
-        for (place, text) in [("stderr", &exit.stderr), ("log file", &logged), ("stdout", &out)] {
+        let places =
+            [("stderr", &exit.stderr), ("log file", &logged), ("stdout", &out), ("trace", &traced)];
+        for (place, text) in places {
             let at = text.lines().find(|line| line.contains(secret));
             assert_eq!(at, None, "{secret} in the {place}");
         }

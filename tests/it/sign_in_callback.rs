@@ -218,7 +218,7 @@ fn both_loopback_addresses() {
 fn a_callback_url_is_kept_to_the_letter() {
     for (host, path) in [("localhost", "/callback"), ("127.0.0.1", "/deep/er"), ("localhost", "/")]
     {
-        let url = format!("http://{host}:{}{path}", dead_port());
+        let url = format!("http://{host}:{}{path}", free_port());
         let waiting = Waiting::with(Realm::new(), &["--callback-url", &url]);
         assert_eq!(waiting.realm.registrations()[0]["redirect_uris"][0], url.as_str());
         let asked = oauth::form(Url::parse(&waiting.url).unwrap().query().unwrap());
@@ -255,7 +255,7 @@ fn callback_urls_that_are_not_loopback() {
 
 #[test]
 fn in_a_container() {
-    let port = dead_port();
+    let port = free_port();
     let url = format!("http://localhost:{port}/callback");
     let args = ["--callback-url", &url, "--callback-bind", "0.0.0.0"];
     let waiting = Waiting::with(Realm::new(), &args);

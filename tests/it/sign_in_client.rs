@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::bridge::Builder;
 use crate::support::browser::follow;
-use crate::support::oauth::{initialize, printed_url, wait_for};
+use crate::support::oauth::{State, initialize, printed_url, wait_for};
 use crate::support::*;
 
 const DOCUMENT: &str = "https://example.com/clients/tether.json";
@@ -93,6 +93,20 @@ fn references_that_lead_nowhere() {
         assert!(!shown.stderr.contains("fake-plain-secret"), "{shown:?}");
     }
     realm.no_oauth();
+}
+
+#[test]
+fn a_secret_that_was_replaced() {
+    let realm = Realm::with(|o| o.clients = vec![("given-id", Some("fake-old-secret"))]);
+    let given = |builder: Builder, secret| {
+        builder.arg("--client-id=given-id").env("MCP_TETHER_CLIENT_SECRET", secret)
+    };
+    initialize(given(realm.bridge(), "fake-old-secret")).result();
+    realm.set(|o| o.clients = vec![("given-id", Some("fake-new-secret"))]);
+    realm.state(State::expire);
+    initialize(given(realm.bridge(), "fake-new-secret")).result();
+    // It was refreshed.
+    realm.asked(1, 2, 0);
 }
 
 #[test]
@@ -298,4 +312,88 @@ fn a_registration_is_never_used_at_another_issuer() {
     realm.login(&[]);
     realm.asked(2, 2, 2);
     assert!(!ids.contains(&realm.authorizations()[1]["client_id"]));
+}
+
+#[test]
+fn a_client_as_json() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), r#"{"client_id":"given-id","client_secret":"${MY_SECRET}"}"#)
+        .unwrap();
+    let from_file = format!("@{}", file.path().display());
+    let inline = r#"{"client_id":"given-id","client_secret":"fake-secret-of-mine"}"#;
+    for (text, warned) in [(from_file.as_str(), false), (inline, true)] {
+        let realm = Realm::with(|o| o.clients = vec![("given-id", Some("fake-secret-of-mine"))]);
+        let bridge = realm.bridge().arg("--client-info").arg(text).arg("-vv");
+        let bridge = bridge.env("MY_SECRET", "fake-secret-of-mine").start();
+        bridge.handshake().result();
+        let exit = bridge.finish();
+        exit.clean();
+        realm.asked(1, 1, 0);
+        // What is not said is client_secret_basic (RFC 7591, section 2).
+        let header = realm.issuer.seen("token")[0].header("authorization").map(str::to_owned);
+        assert!(header.unwrap().starts_with("Basic "));
+        assert_eq!(exit.stderr.contains("list of processes"), warned, "{}", exit.stderr);
+        assert!(!exit.stderr.contains("fake-secret-of-mine"), "{}", exit.stderr);
+    }
+}
+
+#[test]
+fn what_to_register_with() {
+    let realm = Realm::new();
+    let with = |text: &str| {
+        initialize(realm.bridge().arg("--client-metadata").arg(text)).result();
+        realm.registrations().pop().unwrap()
+    };
+    let said = r#"{"scope":"read","software_id":"x","redirect_uris":["https://evil.example/"]}"#;
+    let registered = with(said);
+    assert_eq!(realm.authorizations()[0]["scope"], "read");
+    assert_eq!((&registered["scope"], &registered["software_id"]), (&json!("read"), &json!("x")));
+    assert_eq!(registered["redirect_uris"][0], realm.authorizations()[0]["redirect_uri"]);
+    realm.asked(1, 1, 1);
+    // The same again is the same client, and something else another.
+    realm.login(&["--client-metadata", said]);
+    realm.asked(2, 2, 1);
+    realm.login(&["--client-metadata", r#"{"scope":"read","software_id":"y"}"#]);
+    realm.asked(3, 3, 2);
+}
+
+#[test]
+fn json_that_is_wrong_is_said_before_anything_is_sent() {
+    let realm = Realm::new();
+    for (flag, text) in [
+        ("--client-info", "{\"client_secret\":\"fake-secret\"}"),
+        ("--client-info", "fake-secret"),
+        ("--client-metadata", "[\"fake-secret\"]"),
+        ("--client-metadata", "{\"token_endpoint_auth_method\":\"fake-secret\"}"),
+        ("--auth-success-url", "https://user:fake-secret@h.example/"),
+    ] {
+        let bridge = realm.bridge().arg(flag).arg(text).start();
+        let exit = bridge.wait();
+        assert_eq!(exit.code, Some(1), "{flag} {text}");
+        assert!(
+            exit.stderr.contains(flag) && !exit.stderr.contains("fake-secret"),
+            "{}",
+            exit.stderr
+        );
+    }
+    assert_eq!(realm.mcp.connections(), 0);
+}
+
+#[test]
+fn a_page_of_ones_own_after_a_sign_in_that_went_well() {
+    let realm = Realm::new();
+    // Any that is there.
+    let page = realm.issuer.url_at("/.well-known/oauth-authorization-server");
+    let builder = || realm.bridge().arg("--auth-success-url").arg(&page);
+    initialize(builder()).result();
+    assert_eq!(realm.browser.wait_pages(1)[0].url.as_str(), page);
+
+    // A failure is told by ours.
+    let realm = Realm::with(|o| o.refuses = Some(("access_denied", "")));
+    let bridge = realm.bridge().arg("--auth-success-url").arg(&page).start();
+    bridge.send(INITIALIZE);
+    let shown = &realm.browser.wait_pages(1)[0];
+    assert_eq!(shown.status, 400);
+    assert_ne!(shown.url.as_str(), page);
+    bridge.finish();
 }

@@ -96,8 +96,15 @@ fn check(turns: &[Turn]) {
         script(&realm, *turn);
     }
     let log = tempfile::NamedTempFile::new().unwrap();
-    let bridge =
-        realm.bridge().arg("-vv").arg("--auth-timeout=20s").path("--log-file", log.path()).start();
+    let traces = tempfile::tempdir().unwrap();
+    let (trace, trace_of_logout) = (traces.path().join("bridge"), traces.path().join("logout"));
+    let bridge = realm
+        .bridge()
+        .arg("-vv")
+        .arg("--auth-timeout=20s")
+        .path("--log-file", log.path())
+        .path("--trace", &trace)
+        .start();
     bridge.send(INITIALIZE);
     let mut out = bridge.answer(0).text;
     bridge.send(INITIALIZED);
@@ -110,9 +117,14 @@ fn check(turns: &[Turn]) {
     let exit = bridge.finish();
     let shown = realm.run(&["auth", "status"]);
     let shown_json = realm.run(&["auth", "status", "--json"]);
-    let logout = realm.run(&["logout", &realm.mcp.url(), "-vv"]);
+    let to = trace_of_logout.to_str().unwrap();
+    let logout = realm.run(&["logout", &realm.mcp.url(), "-vv", "--trace", to]);
     let logged = std::fs::read_to_string(log.path()).unwrap();
+    let traced = std::fs::read_to_string(&trace).unwrap();
+    assert!(traced.contains("\"purpose\":\"auth\""), "the sign-in is in the trace: {traced}");
     let mut places = vec![
+        ("the trace".to_owned(), traced),
+        ("the trace of logout".to_owned(), std::fs::read_to_string(&trace_of_logout).unwrap()),
         ("stdout".to_owned(), out),
         ("stderr".to_owned(), exit.stderr),
         ("log".to_owned(), logged),

@@ -1,5 +1,7 @@
 //! What is wrong with the command line is said before anything is sent.
 
+use std::process::{Command, Stdio};
+
 use crate::support::*;
 
 #[test]
@@ -22,7 +24,7 @@ fn errors_of_usage() {
         (&[&url, "--drain-timeout", "soon"], "--drain-timeout"),
         (&[&url, "--no-such-option"], "--no-such-option"),
         (&[&url, "--client-key", "only.pem"], "--client-cert"),
-        (&[&url, "more"], "more"),
+        (&[&url, "more"], "a word too many"),
     ];
     for (args, named) in cases {
         let mut bridge = Bridge::with(args[0]);
@@ -61,5 +63,69 @@ fn sizes_and_times_that_are_understood() {
         ("--resume-timeout", "1m"),
     ] {
         Bridge::with(&server.url()).arg(option).arg(value).start().finish().clean();
+    }
+}
+
+/// Runs a command to its end.
+fn command(args: &[&str], stdout: Stdio) -> std::process::Output {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-tether"));
+    command.args(args).env("MCP_TETHER_HOME", home.path()).env("COLUMNS", "80");
+    command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
+    command.spawn().unwrap().wait_with_output().unwrap()
+}
+
+#[test]
+fn errors_of_usage_in_json() {
+    let server = Server::start();
+    let url = server.url();
+    let cases: [(&[&str], &str); 8] = [
+        (&["call", &url], "<TOOL>"),
+        (&["call", "not a url", "x"], "not a URL"),
+        (&["inspect", &url, "--ca-cert", "no-such.pem"], "no-such.pem"),
+        (&["tools", &url, "--timeout", "soon"], "--timeout"),
+        (&["check", "not a url"], "not a URL"),
+        (&["check", &url, "--timeout", "soon"], "--timeout"),
+        (&["auth", "status", "not a url"], "not a URL"),
+        (&["ping", &url, "--no-such-option"], "--no-such-option"),
+    ];
+    for (args, named) in cases {
+        let shown = command(&[args, &["--json"]].concat(), Stdio::piped());
+        let stderr = String::from_utf8(shown.stderr).unwrap();
+        assert_eq!(
+            (shown.status.code(), &*shown.stdout),
+            (Some(1), &b""[..]),
+            "{args:?}: {stderr}"
+        );
+        assert_eq!(stderr.lines().count(), 1, "{args:?}: {stderr}");
+        let error: serde_json::Value = serde_json::from_str(&stderr).unwrap();
+        assert_eq!(
+            (&error["error"]["code"], &error["error"]["kind"]),
+            (&1.into(), &"usage".into())
+        );
+        assert!(error["error"]["message"].as_str().unwrap().contains(named), "{args:?}: {stderr}");
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_reads_what_a_command_prints() {
+    let server = Server::start();
+    let url = server.url();
+    let cases: [&[&str]; 6] = [
+        &["check", &url],
+        &["check", &url, "--json"],
+        &["inspect", &url],
+        &["auth", "status"],
+        &["completions", "bash"],
+        &["man"],
+    ];
+    for args in cases {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let shown = command(args, writer.into());
+        let stderr = String::from_utf8(shown.stderr).unwrap();
+        assert_eq!((shown.status.code(), &*stderr), (Some(7), ""), "{args:?}");
     }
 }

@@ -36,6 +36,8 @@ pub struct CallbackSettings {
 impl CallbackSettings {
     /// From `--callback-url` and `--callback-bind`.
     ///
+    /// The port 0 stands for one that follows from the server's URL, or another one that is free.
+    ///
     /// A redirect URI has the scheme http only on this machine (OAuth 2.1, section 8.4.2), unless
     /// `--callback-bind` says that the person knows how the browser gets here.
     ///
@@ -45,6 +47,11 @@ impl CallbackSettings {
         let bind = bind.map(Bind::from_str).transpose()?;
         let url = url.map(|text| CallbackUrl::new(text, bind.is_some())).transpose()?;
         Ok(CallbackSettings { url, bind })
+    }
+
+    /// Whether the person has said how a browser gets here.
+    pub fn is_pinned(&self) -> bool {
+        self.url.is_some() || self.bind.is_some()
     }
 }
 
@@ -101,10 +108,13 @@ impl CallbackUrl {
         if url.fragment().is_some() {
             return refuse("it contains a fragment (#)");
         }
-        let port = match url.port_or_known_default() {
-            Some(port) if port != 0 => port,
-            _ => return refuse("it needs a port other than 0"),
+        let Some(port) = url.port_or_known_default() else {
+            return refuse("it needs a port");
         };
+        // What takes the place of 0 is put there by `Plan`.
+        if port == 0 && around_port(text, &url).is_none() {
+            return refuse("a port that is to be chosen is written :0 behind the host");
+        }
         if url.scheme() == "http" && !is_loopback(&url) && !anywhere {
             return refuse(
                 "http is for this machine: use localhost or 127.0.0.1, or say with \
@@ -113,6 +123,22 @@ impl CallbackUrl {
         }
         Ok(CallbackUrl { text: text.to_owned(), url, port })
     }
+
+    /// The text, with this port where it leaves that open.
+    fn with_port(&self, port: u16) -> String {
+        match around_port(&self.text, &self.url).filter(|_| self.port == 0) {
+            Some((before, behind)) => format!("{before}{port}{behind}"),
+            None => self.text.clone(),
+        }
+    }
+}
+
+/// What stands before and behind a port that is left open.
+fn around_port<'t>(text: &'t str, url: &Url) -> Option<(&'t str, &'t str)> {
+    let before = format!("{}://{}:", url.scheme(), url.host_str()?);
+    let behind = text.strip_prefix(&before)?.strip_prefix('0')?;
+    let whole = !behind.starts_with(|c: char| c.is_ascii_digit());
+    whole.then_some((&text[..before.len()], behind))
 }
 
 /// Where to listen.
@@ -144,7 +170,8 @@ impl Plan {
         };
         let ports = match (settings.bind.and_then(|bind| bind.port), &pinned) {
             (Some(port), _) => vec![port],
-            (None, Some(pinned)) => vec![pinned.port],
+            (None, Some(pinned)) if pinned.port != 0 => vec![pinned.port],
+            (None, Some(_)) => derived(server),
             (None, None) => derived(server),
         };
         Ok(Plan { addresses, ports, pinned })
@@ -153,11 +180,14 @@ impl Plan {
     /// What the callback is called when it listens on `port`.
     pub(super) fn advertised(&self, port: u16) -> Advertised {
         match &self.pinned {
-            Some(pinned) => Advertised {
-                redirect_uri: pinned.text.clone(),
-                path: pinned.url.path().to_owned(),
-                hosts: hosts(&pinned.url, pinned.port, port),
-            },
+            Some(pinned) => {
+                let chosen = if pinned.port == 0 { port } else { pinned.port };
+                Advertised {
+                    redirect_uri: pinned.with_port(chosen),
+                    path: pinned.url.path().to_owned(),
+                    hosts: hosts(&pinned.url, chosen, port),
+                }
+            }
             None => Advertised {
                 redirect_uri: format!("http://127.0.0.1:{port}{PATH}"),
                 path: PATH.to_owned(),
@@ -301,6 +331,18 @@ mod tests {
     }
 
     #[test]
+    fn a_port_may_be_left_open() {
+        let plan = plan(Some("http://localhost:0/oauth/callback"), None);
+        assert_eq!(plan.ports, self::plan(None, None).ports);
+        let name = plan.advertised(20_123);
+        assert_eq!(name.redirect_uri, "http://localhost:20123/oauth/callback");
+        assert_eq!(
+            (&*name.path, name.hosts.contains(&"localhost:20123".into())),
+            ("/oauth/callback", true)
+        );
+    }
+
+    #[test]
     fn a_sign_in_under_way_keeps_its_redirect_uri() {
         let again = Some("http://127.0.0.1:20999/callback");
         let plan = Plan::new(&CallbackSettings::default(), &server(), again).unwrap();
@@ -317,7 +359,8 @@ mod tests {
             "ftp://localhost/",
             "http://me:pw@localhost/",
             "http://localhost:1/#x",
-            "http://localhost:0/",
+            "http://LOCALHOST:0/",
+            "http://localhost:00/",
             "http://evil.example:3118/cb",
             "http://localhost.evil.example/",
             "http://localhost/\r\nx",

@@ -132,11 +132,19 @@ fn judge(
     if request.method != Some("GET") {
         return Err(Refusal::Method);
     }
-    response(query, expected.state)
+    response(query, expected.state, true)
 }
 
-/// Reads the query of a redirect back to us.
-fn response(query: &str, state: &Secret) -> Result<AuthorizationResponse, Refusal> {
+/// Reads the query of a redirect back to us. Unless it is `whole`, `state` may be missing; one that
+/// is there has to be right.
+///
+/// # Errors
+/// [`Refusal::State`] or [`Refusal::Twice`].
+pub fn response(
+    query: &str,
+    state: &Secret,
+    whole: bool,
+) -> Result<AuthorizationResponse, Refusal> {
     let [mut given, mut code, mut iss, mut error, mut error_description, mut error_uri] =
         [const { None::<Cow<'_, str>> }; 6];
     let mut twice = false;
@@ -155,7 +163,8 @@ fn response(query: &str, state: &Secret) -> Result<AuthorizationResponse, Refusa
     }
     // The state first: nobody else learns anything.
     let given = given.unwrap_or_default();
-    if given.is_empty() || !bool::from(given.as_bytes().ct_eq(state.expose().as_bytes())) {
+    let right = bool::from(given.as_bytes().ct_eq(state.expose().as_bytes()));
+    if given.is_empty() && whole || !given.is_empty() && !right {
         return Err(Refusal::State);
     }
     if twice {
@@ -310,7 +319,7 @@ mod tests {
             let query = url::form_urlencoded::Serializer::new(String::new())
                 .append_pair("state", &given)
                 .finish();
-            let accepted = response(&query, &Secret::new(STATE.into())).is_ok();
+            let accepted = response(&query, &Secret::new(STATE.into()), true).is_ok();
             assert_eq!(accepted, given == STATE);
         }
 

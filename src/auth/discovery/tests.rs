@@ -85,9 +85,14 @@ fn web(server: &str) -> Web {
         ca_certs: Vec::new(),
         ambient_ca_certs: Vec::new(),
         client_cert: None,
+        withholds_cert: false,
         ipv4: false,
         cookies: true,
         public_only: false,
+        observer: None,
+        signs_in: false,
+        #[cfg(feature = "simulation")]
+        network: None,
     };
     Web::new(&settings, Url::parse(server).unwrap(), false, Arc::new(Redactor::default()))
 }

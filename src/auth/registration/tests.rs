@@ -1,5 +1,7 @@
 //! What is asked for, and what real servers make of it.
 
+use std::sync::LazyLock;
+
 use serde_json::json;
 
 use super::*;
@@ -7,6 +9,11 @@ use crate::auth::token::tests::server::{Server, web};
 
 const CREATED: &str = "201 Created\r\nContent-Type: application/json";
 const REDIRECT: &str = "http://127.0.0.1:20123/callback";
+
+fn wanted<'a>(name: &'a str, scope: Option<&'a str>) -> Wanted<'a> {
+    static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+    Wanted { redirect_uri: REDIRECT, name, scope, bound: false, members: &NONE }
+}
 
 async fn registered(
     server: &Server,
@@ -19,7 +26,33 @@ async fn registered(
             .map(|all| all.iter().map(ToString::to_string).collect()),
         ..ServerMetadata::default()
     };
-    register(&web(), &metadata, REDIRECT, "mcp-tether", Some("a b")).await
+    register(&web(), &metadata, &wanted("mcp-tether", Some("a b"))).await
+}
+
+#[tokio::test]
+async fn what_the_person_says_goes_first() {
+    let answer = r#"{"client_id":"fake-id","client_secret":"fake-secret"}"#;
+    let server = Server::start(CREATED, answer).await;
+    let members = json!({
+        "client_name": "Theirs", "scope": "elsewhere", "contacts": ["a@b.example"],
+        "token_endpoint_auth_method": "client_secret_post",
+    });
+    let metadata = ServerMetadata {
+        issuer: "https://as.example".into(),
+        registration_endpoint: Some(server.at("/register")),
+        scopes_supported: Some(vec!["a".into()]),
+        ..ServerMetadata::default()
+    };
+    let members = members.as_object().unwrap();
+    let wanted = Wanted { members, ..wanted("mcp-tether", Some("a b")) };
+    let client = register(&web(), &metadata, &wanted).await.unwrap();
+    let body: Value = serde_json::from_str(&server.only().body).unwrap();
+    for (name, value) in members {
+        assert_eq!(body[name], *value, "{name}");
+    }
+    assert_eq!(body["redirect_uris"], json!([REDIRECT]));
+    // The server does not say how the secret is to be sent.
+    assert_eq!(client.auth, ClientAuth::ClientSecretPost);
 }
 
 #[tokio::test]
@@ -128,7 +161,7 @@ async fn what_is_no_registration() {
         registration_endpoint: Some("http://as.example/register".into()),
         ..ServerMetadata::default()
     };
-    let error = register(&web(), &metadata, REDIRECT, "x", None).await.unwrap_err();
+    let error = register(&web(), &metadata, &wanted("x", None)).await.unwrap_err();
     // It will not pass.
     assert!(matches!(error, RegistrationError::Unusable { .. }));
 }

@@ -42,14 +42,18 @@ async fn exchanged(
         redirect_uri: "http://127.0.0.1:20123/callback",
         resource: Some("https://mcp.example/a%2Fb"),
         params: &[("audience".into(), "x y".into())],
+        proof: None,
     };
     exchange(web, client, &server.at("/token"), &secret("4/fake code"), with).await
 }
 
+const AGAIN: Again<'_> = Again { scope: None, resource: None, params: &[], proof: None };
+
 async fn refreshed(web: &Web, server: &Server) -> Result<Tokens, TokenError> {
     let client = client(ClientAuth::None);
     let old = secret("fake/refresh/token");
-    refresh(web, &client, &server.at("/token"), &old, Some("a  b"), Some("urn:r"), &[]).await
+    let with = Again { scope: Some("a  b"), resource: Some("urn:r"), ..AGAIN };
+    refresh(web, &client, &server.at("/token"), &old, with).await
 }
 
 fn form(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -196,7 +200,7 @@ async fn what_passes_is_no_refusal() {
     let url = format!("http://{}/token", gone.local_addr().unwrap());
     drop(gone);
     let client = client(ClientAuth::None);
-    let error = refresh(&web(), &client, &url, &secret("fake-old"), None, None, &[]).await;
+    let error = refresh(&web(), &client, &url, &secret("fake-old"), AGAIN).await;
     let Err(TokenError::Transient(failure)) = error else { panic!("{error:?}") };
     assert_eq!(failure.kind, FailureKind::Connect);
 }
@@ -249,7 +253,7 @@ async fn tokens_are_revoked() {
 async fn nothing_is_sent_unencrypted() {
     let client = client(ClientAuth::None);
     for url in ["http://as.example/token", "ftp://as.example/", "", "https://u:p@as.example/t"] {
-        let error = refresh(&web(), &client, url, &secret("fake-old"), None, None, &[]).await;
+        let error = refresh(&web(), &client, url, &secret("fake-old"), AGAIN).await;
         assert!(matches!(error, Err(TokenError::Invalid { .. })), "{url}");
     }
 }

@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant as Deadline, sleep};
+use tokio::time::{Instant, sleep};
 
 use super::super::Bridge;
 use super::super::access::Manner;
@@ -27,7 +26,7 @@ pub struct Line {
     /// The session that it is.
     pub(super) generation: u64,
     /// The client's `initialize` that it was opened for, and when.
-    pub(super) opening: Option<(Ticket, Deadline)>,
+    pub(super) opening: Option<(Ticket, Instant)>,
     pub(super) replays: Replays,
 }
 

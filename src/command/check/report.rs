@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::auth::metadata::ResourceProofs;
 use crate::auth::survey::Survey;
 use crate::command::outcome;
 use crate::command::peer::{Introduction, Refusal};
@@ -190,6 +191,17 @@ impl Report {
         self.failure.as_ref().map(|(failure, _)| failure)
     }
 
+    /// What to do about the failure, in place of what was said before.
+    pub fn advise(&mut self, next: &str) {
+        let Some((failure, _)) = &mut self.failure else { return };
+        let advised = format!("{}; {next}", cause_and_next(&failure.message).0);
+        let failed = self.steps.iter_mut().find(|step| step.detail == failure.message);
+        if let Some(step) = failed {
+            step.detail.clone_from(&advised);
+        }
+        failure.message = advised;
+    }
+
     /// The exit code.
     pub fn exit_code(&self) -> ExitCode {
         self.failure.as_ref().map_or(ExitCode::Success, |(_, code)| *code)
@@ -220,7 +232,7 @@ impl Report {
                 "version": server.info("version"),
                 "revision": server.revision,
                 "era": era(server.era),
-                "transport": transport(server),
+                "transport": server.transport(),
             });
         }
         if let Some(survey) = &self.survey {
@@ -239,6 +251,15 @@ impl Report {
                 "documents": documents.collect::<Vec<_>>(),
                 "deviations": survey.deviations,
             });
+            if let Some(proofs) = &survey.proofs {
+                out["authorization"]["dpop"] = json!({
+                    "algorithms": proofs.algorithms,
+                    "usable": proofs.usable,
+                    "required": proofs.resource == ResourceProofs::Required,
+                    "taken": proofs.resource != ResourceProofs::Unknown,
+                    "challenged": proofs.challenged,
+                });
+            }
         }
         if let Some((failure, code)) = &self.failure {
             out["error"] = outcome::error(failure.kind.name(), failure, *code);
@@ -294,12 +315,7 @@ pub fn era(era: Era) -> &'static str {
     }
 }
 
-/// The word for a transport.
-pub fn transport(server: &Introduction) -> &'static str {
-    if server.http_sse { "http+sse" } else { "streamable-http" }
-}
-
 /// To a tenth.
-fn milliseconds(took: Duration) -> Value {
+pub fn milliseconds(took: Duration) -> Value {
     json!((took.as_secs_f64() * 10_000.0).round() / 10.0)
 }

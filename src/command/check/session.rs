@@ -10,11 +10,12 @@ use super::walk::Walk;
 use crate::auth::Authorizer;
 use crate::bridge::Attached;
 use crate::bridge::listener::Answered;
-use crate::command::peer::{Peer, Refusal, no_handler};
+use crate::bridge::subscription::Listening;
+use crate::command::peer::{Peer, Refusal, declared, no_handler};
 use crate::era::Era;
 use crate::error::{Failure, FailureKind};
-use crate::jsonrpc::member;
 use crate::jsonrpc::splice::elements;
+use crate::jsonrpc::{METHOD_NOT_FOUND, member};
 use crate::limits::{CHECK_GRACE, CHECK_STREAM, MAX_LIST_PAGES, MAX_LOGGED_TEXT};
 use crate::secret::Redactor;
 use crate::stdio::writer::Inbox;
@@ -31,7 +32,8 @@ pub(super) async fn go_through(
     let begun = Instant::now();
     // Nobody wants its notifications.
     let left = walk.left();
-    let connected = Peer::connect(bridge, "{}", no_handler(), left + patience).await;
+    let capabilities = declared(json!({}), authorizer);
+    let connected = Peer::connect(bridge, &capabilities, no_handler(), left + patience).await;
     let took = begun.elapsed();
     if authorizer.has_signed_in() {
         // What a person takes is not the server's.
@@ -60,24 +62,51 @@ pub(super) async fn go_through(
         "{}, {}, {}",
         report::era(introduction.era),
         introduction.revision,
-        report::transport(&introduction)
+        introduction.transport()
     );
     walk.report.add("era", Verdict::Fine, None, redactor.clean(&about, MAX_LOGGED_TEXT));
     walk.report.add("handshake", Verdict::Fine, Some(took), detail);
+    let mut resource = None;
     for (step, capability, method, member) in [
         ("tools", "tools", "tools/list", "tools"),
         ("resources", "resources", "resources/list", "resources"),
         ("prompts", "prompts", "prompts/list", "prompts"),
     ] {
         if introduction.declares(capability) {
-            walk.list(&peer, step, method, member, redactor).await;
+            let listed = walk.list(&peer, step, method, member, redactor).await;
+            resource = listed.first_uri.or(resource);
         } else {
             walk.report.add(step, Verdict::Skipped, None, "not declared");
         }
     }
-    walk.stream(&peer, introduction.era, introduction.http_sse).await;
+    walk.stream(&peer, resource.as_deref()).await;
     walk.report.server = Some(introduction);
     walk.end(peer).await;
+}
+
+/// What all pages of a list come to.
+#[derive(Default)]
+struct Listed {
+    count: usize,
+    pages: usize,
+    /// The address of the first resource.
+    first_uri: Option<String>,
+}
+
+/// What a subscription is about, of the kinds that the specification names.
+fn granted_names(granted: &str) -> Vec<&'static str> {
+    let is = |name| member::lookup(granted.as_bytes(), &[name]);
+    let lists = [
+        ("toolsListChanged", "tools"),
+        ("resourcesListChanged", "resources"),
+        ("promptsListChanged", "prompts"),
+    ];
+    let mut names: Vec<_> =
+        lists.into_iter().filter(|(name, _)| is(name) == Some("true")).map(|(_, n)| n).collect();
+    if is("resourceSubscriptions").and_then(elements).is_some_and(|uris| !uris.is_empty()) {
+        names.push("a resource");
+    }
+    names
 }
 
 impl Walk {
@@ -97,6 +126,7 @@ impl Walk {
         }
     }
 
+    /// One list, and for resources their templates.
     async fn list(
         &mut self,
         peer: &Peer,
@@ -104,48 +134,84 @@ impl Walk {
         method: &str,
         member: &str,
         redactor: &Redactor,
-    ) {
+    ) -> Listed {
         let begun = Instant::now();
-        let (mut count, mut pages) = (0, 0);
+        let listed = match self.all(peer, method, member).await {
+            Ok(listed) => listed,
+            Err(refusal) => {
+                self.report.refuse(step, Some(begun.elapsed()), refusal, redactor);
+                return Listed::default();
+            }
+        };
+        let mut detail = listed.count.to_string();
+        if listed.pages > 1 {
+            detail.push_str(&format!(" on {} pages", listed.pages));
+        }
+        let mut templates = None;
+        if step == "resources" {
+            match self.all(peer, "resources/templates/list", "resourceTemplates").await {
+                Ok(listed) => templates = Some(listed.count),
+                // Servers without any need not know the method.
+                Err(refusal)
+                    if refusal
+                        .said()
+                        .is_some_and(|(code, _)| code == i64::from(METHOD_NOT_FOUND)) => {}
+                Err(refusal) => {
+                    self.report.refuse(step, Some(begun.elapsed()), refusal, redactor);
+                    return listed;
+                }
+            }
+        }
+        if let Some(count) = templates.filter(|count| *count > 0) {
+            detail.push_str(&format!(", {count} template{}", if count == 1 { "" } else { "s" }));
+        }
+        self.report.add(step, Verdict::Fine, Some(begun.elapsed()), detail);
+        self.report.fact("count", json!(listed.count));
+        self.report.fact("pages", json!(listed.pages));
+        if let Some(count) = templates {
+            self.report.fact("templates", json!(count));
+        }
+        listed
+    }
+
+    /// All pages of a list.
+    async fn all(&self, peer: &Peer, method: &str, member: &str) -> Result<Listed, Refusal> {
+        let mut listed = Listed::default();
         let mut cursor: Option<String> = None;
         loop {
             let params = cursor.as_ref().map(|cursor| json!({ "cursor": cursor }).to_string());
-            let result = match peer.request(method, params.as_deref(), self.left()).await {
-                Ok(result) => result,
-                Err(refusal) => {
-                    let refusal = self.in_words(refusal);
-                    return self.report.refuse(step, Some(begun.elapsed()), refusal, redactor);
-                }
-            };
+            let result = peer.request(method, params.as_deref(), self.left()).await;
+            let result = result.map_err(|refusal| self.in_words(refusal))?;
             let page = member::lookup(result.as_bytes(), &[member]);
             let Some(page) = page.and_then(elements) else {
                 let text = format!(
                     "the result of {method} has no list \u{201c}{member}\u{201d}; the server has to be corrected"
                 );
                 let failure = Failure::new(FailureKind::InvalidResponse, text).at(&self.report.url);
-                return self.report.fail(step, Some(begun.elapsed()), failure);
+                return Err(Refusal::Failed(failure));
             };
-            count += page.len();
-            pages += 1;
+            if listed.first_uri.is_none() {
+                let first = page.first();
+                listed.first_uri =
+                    first.and_then(|first| member::lookup_string(first.as_bytes(), &["uri"]));
+            }
+            listed.count += page.len();
+            listed.pages += 1;
             let next = member::lookup_string(result.as_bytes(), &["nextCursor"]);
-            if next.is_none() || next == cursor || pages == MAX_LIST_PAGES {
-                break;
+            if next.is_none() || next == cursor || listed.pages == MAX_LIST_PAGES {
+                return Ok(listed);
             }
             cursor = next;
         }
-        let paged = if pages > 1 { format!(" on {pages} pages") } else { String::new() };
-        self.report.add(step, Verdict::Fine, Some(begun.elapsed()), format!("{count}{paged}"));
-        self.report.fact("count", json!(count));
-        self.report.fact("pages", json!(pages));
     }
 
-    async fn stream(&mut self, peer: &Peer, era: Era, http_sse: bool) {
-        if http_sse {
+    async fn stream(&mut self, peer: &Peer, resource: Option<&str>) {
+        let introduction = peer.introduction();
+        if introduction.http_sse {
             return self.report.add("stream", Verdict::Fine, None, "the one of the session");
         }
-        if era == Era::Modern {
-            let detail = "opened when there is something to subscribe to";
-            return self.report.add("stream", Verdict::Skipped, None, detail);
+        if introduction.era == Era::Modern {
+            return self.subscription(peer, resource).await;
         }
         let begun = Instant::now();
         let end = self.deadline.min(begun + CHECK_STREAM);
@@ -161,6 +227,55 @@ impl Walk {
             None => (Verdict::Warning, "not answered before there is something to say".to_owned()),
         };
         self.report.add("stream", verdict, Some(begun.elapsed()), detail);
+    }
+
+    /// Whether a modern server takes a subscription: the bridge has asked for what the server says that
+    /// it announces, or else asks for one of its resources. The end of the session closes it.
+    async fn subscription(&mut self, peer: &Peer, resource: Option<&str>) {
+        let capabilities = peer.introduction().capabilities().as_bytes();
+        let declares = |path: &[&str]| member::lookup(capabilities, path) == Some("true");
+        let lists = ["tools", "resources", "prompts"];
+        let announced = lists.iter().any(|list| declares(&[list, "listChanged"]));
+        let resource = resource.filter(|_| declares(&["resources", "subscribe"]));
+        let begun = Instant::now();
+        let end = self.deadline.min(begun + CHECK_STREAM);
+        if !announced {
+            let Some(uri) = resource else {
+                let detail = "the server declares nothing to subscribe to";
+                return self.report.add("stream", Verdict::Skipped, None, detail);
+            };
+            let params = json!({ "uri": uri }).to_string();
+            let limit = end.saturating_duration_since(begun);
+            if peer.request("resources/subscribe", Some(&params), limit).await.is_ok() {
+                let left = self.left().min(CHECK_STREAM);
+                // What cannot be taken back ends with the session.
+                let _ = peer.request("resources/unsubscribe", Some(&params), left).await;
+            }
+        }
+        let heard = timeout_at(end, peer.bridge().listening()).await.ok().flatten();
+        let took = Some(begun.elapsed());
+        match heard {
+            Some(Listening::Acknowledged(granted)) => {
+                let names = granted_names(&granted);
+                let what = if names.is_empty() { "nothing".into() } else { names.join(", ") };
+                let missing = announced && names.is_empty();
+                let verdict = if missing { Verdict::Warning } else { Verdict::Fine };
+                self.report.add("stream", verdict, took, format!("subscribed to {what}"));
+                self.report.fact("granted", json!(names));
+            }
+            Some(Listening::Refused(status)) => {
+                let detail = format!("subscriptions/listen is refused with status {status}");
+                self.report.add("stream", Verdict::Warning, took, detail);
+                self.report.fact("status", json!(status));
+            }
+            Some(Listening::Failed(failure)) => {
+                self.report.add("stream", Verdict::Warning, took, failure.message);
+            }
+            None => {
+                let detail = "subscriptions/listen is not acknowledged";
+                self.report.add("stream", Verdict::Warning, took, detail);
+            }
+        }
     }
 
     async fn end(&mut self, peer: Peer) {

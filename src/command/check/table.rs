@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::report::{Report, Step, Verdict, cause_and_next, transport};
+use super::report::{Report, Step, Verdict, cause_and_next};
 
 /// Columns of the bar.
 const BAR: usize = 10;
@@ -28,6 +28,10 @@ pub fn text(report: &Report, width: usize, colour: bool) -> String {
             };
             fold(&mut out, &format!("  GET {} \u{2192} {outcome}", tried.url), width, 6);
         }
+        if let Some(proofs) = &survey.proofs {
+            let text = format!("  tokens bound to a key (DPoP): {}", proofs.text());
+            fold(&mut out, &text, width, 4);
+        }
         for deviation in &survey.deviations {
             fold(&mut out, &format!("  - {deviation}"), width, 4);
         }
@@ -42,7 +46,7 @@ pub fn text(report: &Report, width: usize, colour: bool) -> String {
             }
         }
         (None, Some(server)) => {
-            let text = format!("works: {}, {}", transport(server), milliseconds(report.took));
+            let text = format!("works: {}, {}", server.transport(), milliseconds(report.took));
             out.push(paint(&text, GREEN, colour));
         }
         (None, None) => {}
@@ -89,7 +93,7 @@ fn bar(took: Duration, longest: Duration) -> String {
     out
 }
 
-fn milliseconds(took: Duration) -> String {
+pub fn milliseconds(took: Duration) -> String {
     let milliseconds = took.as_secs_f64() * 1000.0;
     if milliseconds < 10.0 {
         format!("{milliseconds:.1} ms")
@@ -100,7 +104,7 @@ fn milliseconds(took: Duration) -> String {
 
 /// Appends `text` in lines of at most `width` columns, broken at spaces where there are any; further
 /// lines are indented.
-fn fold(out: &mut Vec<String>, text: &str, width: usize, indent: usize) {
+pub fn fold(out: &mut Vec<String>, text: &str, width: usize, indent: usize) {
     let mut line = String::new();
     let mut columns = 0;
     let lead: String = text.chars().take_while(|c| *c == ' ').collect();
@@ -123,11 +127,11 @@ fn fold(out: &mut Vec<String>, text: &str, width: usize, indent: usize) {
     out.push(line);
 }
 
-const RED: &str = "31";
-const GREEN: &str = "32";
-const YELLOW: &str = "33";
-const GREY: &str = "90";
+pub const RED: &str = "31";
+pub const GREEN: &str = "32";
+pub const YELLOW: &str = "33";
+pub const GREY: &str = "90";
 
-fn paint(text: &str, colour: &str, on: bool) -> String {
+pub fn paint(text: &str, colour: &str, on: bool) -> String {
     if on { format!("\u{1b}[{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
 }

@@ -22,6 +22,7 @@ use crate::http::{certificate, probe};
 use crate::jsonrpc::{Message, Source};
 use crate::limits::{DELETE_TIMEOUT, KEYRING_PATIENCE, KEYRING_TIMEOUT, PROBE_TIMEOUT};
 use crate::secret::shown;
+use crate::supply::SupplyError;
 use crate::transport::{Content, Reply, SessionHeaders};
 
 /// A certificate that expires in less than this is worth a warning: automatic renewal has failed.
@@ -53,6 +54,8 @@ pub(super) struct Walk {
     pub started: Instant,
     pub deadline: Instant,
     limit: Duration,
+    /// Requests are signed, and that is their authorization.
+    signed: bool,
 }
 
 impl Walk {
@@ -86,8 +89,9 @@ pub(super) async fn walk(
     };
     let started = Instant::now();
     let report = Report::new(shown(&url));
-    let mut walk = Walk { report, started, deadline: started + limit, limit };
     let remote = Remote::new(config.target, config.bridge.max_message, keyring)?;
+    let signed = remote.endpoint.is_signed();
+    let mut walk = Walk { report, started, deadline: started + limit, limit, signed };
     let authorizer = remote.authorizer.clone();
     let way = if proxied {
         for name in ["dns", "tcp", "tls"] {
@@ -215,7 +219,21 @@ impl Walk {
     async fn http(&mut self, remote: &Remote, url: &Url, login: bool) -> bool {
         let mut progress = Progress::default();
         let mut first = true;
+        let mut renewed = false;
         loop {
+            let Some(supplied) = self.supplied(remote.supplier.ready()).await else { return false };
+            match timeout_at(self.deadline, remote.endpoint.ready()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => {
+                    self.report.fail("authorization", None, failure);
+                    return false;
+                }
+                Err(_) => {
+                    let failure = self.late("there were no credentials to sign with");
+                    self.report.fail("authorization", None, failure);
+                    return false;
+                }
+            }
             let credential = match timeout_at(self.deadline, remote.authorizer.credential()).await {
                 Ok(credential) => credential,
                 Err(_) => {
@@ -247,6 +265,16 @@ impl Walk {
             let status = reply.status().as_u16();
             let refused = remote.authorizer.refused(status, reply.authenticate());
             let _ = timeout_at(self.deadline, finish(remote, reply, credential.as_ref())).await;
+            if !renewed {
+                let again = remote.supplier.refused(status, supplied);
+                match self.supplied(again).await {
+                    Some(again) => renewed = again,
+                    None => return false,
+                }
+                if renewed {
+                    continue;
+                }
+            }
             let Some(refused) = refused else { return true };
             let begun = Instant::now();
             let asking = if login { Asking::Anybody } else { Asking::Nobody };
@@ -274,6 +302,20 @@ impl Walk {
                 return false;
             }
         }
+    }
+
+    /// What became of headers that have to be obtained; nothing if that failed.
+    async fn supplied<T>(
+        &mut self,
+        attempt: impl Future<Output = Result<T, SupplyError>>,
+    ) -> Option<T> {
+        let failure = match timeout_at(self.deadline, attempt).await {
+            Ok(Ok(outcome)) => return Some(outcome),
+            Ok(Err(error)) => error.failure(&self.report.url),
+            Err(_) => self.late("the headers were not obtained"),
+        };
+        self.report.fail("authorization", None, failure);
+        None
     }
 
     /// No response: whose fault it is.
@@ -325,10 +367,25 @@ impl Walk {
             None if authorizer.is_configured() => {
                 ("configured", "the configured header is accepted")
             }
+            None if self.signed => ("configured", "requests are signed with AWS credentials"),
             None => ("none", "none is asked for"),
         };
-        self.report.add("authorization", Verdict::Fine, None, detail);
+        let binding = authorizer.binding();
+        let key = match binding {
+            Some((true, true)) => ", bound to a key (DPoP)",
+            Some((true, false)) => ", bound to a key (DPoP), sent as Bearer",
+            _ => "",
+        };
+        let managed = managed(authorizer);
+        let by = managed.as_ref().map(|file| format!(", as {file} says")).unwrap_or_default();
+        self.report.add("authorization", Verdict::Fine, None, format!("{detail}{by}{key}"));
         self.report.fact("state", json!(state));
+        if let Some((bound, _)) = binding {
+            self.report.fact("bound", json!(bound));
+        }
+        if let Some(file) = managed {
+            self.report.fact("managedBy", json!(file));
+        }
     }
 
     /// There is no right to go on: what there is to sign in with.
@@ -341,8 +398,19 @@ impl Walk {
         let survey = timeout_at(self.deadline, authorizer.survey()).await;
         self.report.fail("authorization", took, failure);
         self.report.fact("state", json!("needed"));
+        if let Some((bound, _)) = authorizer.binding() {
+            self.report.fact("bound", json!(bound));
+        }
+        if let Some(file) = managed(authorizer) {
+            self.report.fact("managedBy", json!(file));
+        }
         self.report.survey = survey.ok().flatten();
     }
+}
+
+/// The file of an administrator that says how to sign in.
+fn managed(authorizer: &Authorizer) -> Option<String> {
+    authorizer.managed().map(|file| file.display().to_string())
 }
 
 /// Whether the bridge would go on, with the client's own message.
@@ -357,9 +425,9 @@ fn silence(after: Duration) -> Failure {
 
 /// Asks what the bridge asks a server that it does not know; one of HTTP+SSE for its stream.
 async fn ask(remote: &Remote, credential: Option<&Credential>) -> Result<Reply, Failure> {
-    let authorization = credential.map(Credential::header);
+    let sign = credential.map(Credential::signer);
     if remote.transport == TransportChoice::Sse {
-        return remote.endpoint.get(&SessionHeaders::default(), b"", authorization).await;
+        return remote.endpoint.get(&SessionHeaders::default(), b"", sign).await;
     }
     let version = revisions::newest(Era::Modern).name;
     let question = legacy_client::discover_request("\"mcp-tether/check\"", None, version);
@@ -369,7 +437,7 @@ async fn ask(remote: &Remote, credential: Option<&Credential>) -> Result<Reply, 
         mirrored: headers::of_request(&question, &ToolHeaders::default()),
         ..SessionHeaders::default()
     };
-    remote.endpoint.post(question.bytes().clone(), &headers, authorization, None).await
+    remote.endpoint.post(question.bytes().clone(), &headers, sign, None).await
 }
 
 /// Leaves nothing behind of an answer: a server that makes a session for whatever comes keeps it
@@ -383,7 +451,7 @@ async fn finish(remote: &Remote, mut reply: Reply, credential: Option<&Credentia
     drop(reply);
     if session.is_some() {
         let headers = SessionHeaders { session, ..SessionHeaders::default() };
-        let delete = remote.endpoint.delete(&headers, credential.map(Credential::header));
+        let delete = remote.endpoint.delete(&headers, credential.map(Credential::signer));
         let _ = tokio::time::timeout(DELETE_TIMEOUT, delete).await;
     }
 }

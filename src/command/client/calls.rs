@@ -1,8 +1,11 @@
 //! `mcp-tether call`, `prompt` and `complete`.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use super::lists::{self, Kind};
 use super::progress::Shown;
@@ -11,9 +14,10 @@ use crate::cli::client::{CallArgs, CompleteArgs, PromptArgs};
 use crate::command::arguments::{Problem, Source, Word, build};
 use crate::jsonrpc::member::{is_true, lookup};
 use crate::jsonrpc::splice::Patch;
+use crate::limits::MAX_MESSAGE_SIZE;
 
 /// What is asked for by name, with arguments.
-pub(super) struct Call<'a> {
+pub(in crate::command) struct Call<'a> {
     method: &'static str,
     /// The list that has it; none where nothing is held against it.
     kind: Option<Kind>,
@@ -28,8 +32,8 @@ pub(super) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn tool(args: &'a CallArgs) -> Result<Call<'a>, Stop> {
-        let (words, stdin) = load(&args.arguments)?;
+    pub(super) async fn tool(args: &'a CallArgs) -> Result<Call<'a>, Stop> {
+        let (words, stdin) = load(&args.arguments).await?;
         Ok(Call {
             method: "tools/call",
             kind: Some(lists::TOOLS),
@@ -42,8 +46,8 @@ impl<'a> Call<'a> {
         })
     }
 
-    pub(super) fn prompt(args: &'a PromptArgs) -> Result<Call<'a>, Stop> {
-        let (words, stdin) = load(&args.arguments)?;
+    pub(super) async fn prompt(args: &'a PromptArgs) -> Result<Call<'a>, Stop> {
+        let (words, stdin) = load(&args.arguments).await?;
         Ok(Call {
             method: "prompts/get",
             kind: Some(lists::PROMPTS),
@@ -56,8 +60,8 @@ impl<'a> Call<'a> {
         })
     }
 
-    pub(super) fn completion(args: &'a CompleteArgs) -> Result<Call<'a>, Stop> {
-        let (words, stdin) = load(&args.arguments)?;
+    pub(super) async fn completion(args: &'a CompleteArgs) -> Result<Call<'a>, Stop> {
+        let (words, stdin) = load(&args.arguments).await?;
         let reference = match (&args.prompt, &args.template) {
             (Some(name), _) => json!({ "type": "ref/prompt", "name": name }),
             (None, uri) => json!({ "type": "ref/resource", "uri": uri }),
@@ -76,7 +80,25 @@ impl<'a> Call<'a> {
 }
 
 /// Takes words apart, and reads what they name.
-fn load(words: &[String]) -> Result<(Vec<Word<String>>, bool), Stop> {
+async fn load(words: &[String]) -> Result<(Vec<Word<String>>, bool), Stop> {
+    let words = words.to_vec();
+    apart(move || load_all(&words)).await
+}
+
+/// Does what may have to wait for a pipe on a thread of its own, which nothing can interrupt; it ends with
+/// the process.
+pub(super) async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Stop> + Send + 'static,
+) -> Result<T, Stop> {
+    let (sender, outcome) = oneshot::channel();
+    std::thread::Builder::new().name("arguments".into()).spawn(move || {
+        // Whoever wanted it may have been interrupted.
+        let _ = sender.send(work());
+    })?;
+    outcome.await.unwrap_or_else(|_| Err(std::io::Error::other("reading failed").into()))
+}
+
+fn load_all(words: &[String]) -> Result<(Vec<Word<String>>, bool), Stop> {
     let mut stdin = false;
     let mut problems = Vec::new();
     let mut loaded = Vec::new();
@@ -90,17 +112,34 @@ fn load(words: &[String]) -> Result<(Vec<Word<String>>, bool), Stop> {
     if problems.is_empty() { Ok((loaded, stdin)) } else { Err(usage(&problems)) }
 }
 
-/// The text of a source.
+/// The text of a source, which may have as many bytes as a message.
 pub(super) fn read(source: Source, stdin: &mut bool) -> Result<String, Stop> {
-    let wrong = |name: &str, error: std::io::Error| Stop::Usage(vec![format!("{name}: {error}")]);
     match source {
         Source::Typed(text) => Ok(text),
-        Source::File(path) => std::fs::read_to_string(&path).map_err(|error| wrong(&path, error)),
+        Source::File(path) => {
+            let file = File::open(&path).map_err(|error| unreadable(&path, &error));
+            bounded(file?, &path)
+        }
         Source::Stdin => {
             *stdin = true;
-            std::io::read_to_string(std::io::stdin()).map_err(|error| wrong("stdin", error))
+            bounded(std::io::stdin(), "stdin")
         }
     }
+}
+
+fn bounded(from: impl Read, name: &str) -> Result<String, Stop> {
+    let mut text = String::new();
+    let mut from = from.take(MAX_MESSAGE_SIZE as u64 + 1);
+    from.read_to_string(&mut text).map_err(|error| unreadable(name, &error))?;
+    if text.len() > MAX_MESSAGE_SIZE {
+        let limit = MAX_MESSAGE_SIZE >> 20;
+        return Err(Stop::Usage(vec![format!("{name}: it has more than {limit} MiB")]));
+    }
+    Ok(text)
+}
+
+fn unreadable(name: &str, error: &std::io::Error) -> Stop {
+    Stop::Usage(vec![format!("{name}: {error}")])
 }
 
 fn usage(problems: &[Problem]) -> Stop {
@@ -192,7 +231,7 @@ impl Client {
 }
 
 /// What a prompt declares, as a schema: all its arguments are texts (server/prompts).
-fn schema_of_prompt(prompt: &Value) -> Value {
+pub(in crate::command) fn schema_of_prompt(prompt: &Value) -> Value {
     let mut properties = serde_json::Map::new();
     let mut required = Vec::new();
     for argument in prompt["arguments"].as_array().into_iter().flatten() {

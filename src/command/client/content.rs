@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use serde_json::Value;
 
-use super::{Client, Stop, WHOLE, write};
+use super::{Client, Stop, WHOLE, images, write};
 use crate::command::text::size;
+use crate::platform;
 
 /// Files of one name in a folder.
 const MAX_FILES: usize = 10_000;
@@ -53,6 +54,10 @@ impl Client {
         let Some(bytes) = decode(data) else {
             return self.print_line(&format!("[{kind}, {mime}: not valid base64]"));
         };
+        let screen = platform::terminal_pixels();
+        if let Some(text) = self.images.and_then(|how| images::sequence(how, &bytes, screen)) {
+            write(&[text.as_bytes()])?;
+        }
         let about = format!("{kind}, {mime}, {}", size(bytes.len() as u64));
         let Some(folder) = save else {
             return self.print_line(&format!("[{about}; --save FOLDER writes it to a file]"));
@@ -79,18 +84,22 @@ pub(super) fn decode(data: &str) -> Option<Vec<u8>> {
 
 /// Writes a new file. Nothing is overwritten, and the server has no say in its name.
 fn save_in(folder: &Path, kind: &str, mime: &str, bytes: &[u8]) -> Result<PathBuf, Stop> {
-    std::fs::create_dir_all(folder)?;
+    let failed =
+        |path: &Path, error| Stop::Usage(vec![format!("--save: {}: {error}", path.display())]);
+    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     for number in 1..=MAX_FILES {
         let path = folder.join(format!("{kind}-{number}.{}", extension(mime)));
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(mut file) => {
-                file.write_all(bytes)?;
+                if let Err(error) = file.write_all(bytes) {
+                    // Half a picture would be taken for one.
+                    let _ = std::fs::remove_file(&path);
+                    return Err(failed(&path, error));
+                }
                 return Ok(path);
             }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => {
-                return Err(Stop::Usage(vec![format!("--save: {}: {error}", path.display())]));
-            }
+            Err(error) => return Err(failed(&path, error)),
         }
     }
     Err(Stop::Usage(vec![format!("--save: {} is full", folder.display())]))

@@ -20,11 +20,6 @@ pub(super) fn era(introduction: &Introduction) -> &'static str {
     }
 }
 
-/// The transport.
-pub(super) fn transport(introduction: &Introduction) -> &'static str {
-    if introduction.http_sse { "HTTP+SSE" } else { "Streamable HTTP" }
-}
-
 /// What a server says of itself.
 pub(super) fn server(client: &Client, introduction: &Introduction) -> String {
     let style = client.style;
@@ -40,7 +35,7 @@ pub(super) fn server(client: &Client, introduction: &Introduction) -> String {
         "revision".to_owned(),
         format!("{} ({})", clean(Some(introduction.revision.clone())), era(introduction)),
     ]);
-    rows.push(["transport".to_owned(), transport(introduction).to_owned()]);
+    rows.push(["transport".to_owned(), introduction.transport().to_owned()]);
     rows.push([
         "capabilities".to_owned(),
         client.redactor.clean(&capabilities(introduction.capabilities()), WHOLE),

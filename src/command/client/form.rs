@@ -1,35 +1,48 @@
 //! A question to a person, on the terminal (client/elicitation).
 
 use std::io::{self, Write as _};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::WHOLE;
 use super::progress::Quiet;
 use crate::command::arguments::schema::Schema;
+use crate::jsonrpc::member::lookup;
+use crate::jsonrpc::splice::members;
 use crate::secret::Redactor;
 
 /// How often a wrong answer may be given anew.
 const MAX_TRIES: usize = 5;
 
-/// What a person said, and what to say to it.
-enum Said {
-    Text(String),
-    /// The end of input.
-    Nothing,
+/// Where a person is asked.
+pub(in crate::command) trait Terminal: Send + Sync {
+    /// One line, without its end; `None` at the end of input.
+    fn line(&self, prompt: String) -> BoxFuture<'_, Option<String>>;
+
+    /// Says that there is a question for which the terminal is not free yet.
+    fn busy(&self) {}
 }
 
-/// Asks, and gives the JSON text of the `ElicitResult`.
-pub(super) async fn ask(params: &Value, redactor: &Redactor, quiet: &Quiet) -> String {
+/// Asks, and gives the JSON text of the `ElicitResult`. `params` is JSON text.
+pub(super) async fn ask(
+    params: &str,
+    redactor: &Redactor,
+    quiet: &Quiet,
+    terminal: &dyn Terminal,
+) -> String {
     quiet.store(true, Ordering::Relaxed);
-    let answer = dialogue(params, redactor).await;
+    let answer = dialogue(params, redactor, terminal).await;
     quiet.store(false, Ordering::Relaxed);
     answer
 }
 
-async fn dialogue(params: &Value, redactor: &Redactor) -> String {
+async fn dialogue(text: &str, redactor: &Redactor, terminal: &dyn Terminal) -> String {
+    let params: Value = serde_json::from_str(text).unwrap_or_default();
+    let prompt = |text: &str| terminal.line(text.to_owned());
     let clean = |text: &Value| redactor.clean(text.as_str().unwrap_or_default(), WHOLE);
     let action = |name: &str| json!({ "action": name }).to_string();
     show(&format!("\r\x1b[KThe server asks: {}\n", clean(&params["message"])));
@@ -39,21 +52,23 @@ async fn dialogue(params: &Value, redactor: &Redactor) -> String {
             clean(&params["url"])
         ));
         return match prompt("Done? [y/N] ").await {
-            Said::Text(text) if is_yes(&text) => action("accept"),
-            Said::Text(_) => action("decline"),
-            Said::Nothing => action("cancel"),
+            Some(text) if is_yes(&text) => action("accept"),
+            Some(_) => action("decline"),
+            None => action("cancel"),
         };
     }
     match prompt("Answer? [Y/n] ").await {
-        Said::Text(text) if text.trim().is_empty() || is_yes(&text) => {}
-        Said::Text(_) => return action("decline"),
-        Said::Nothing => return action("cancel"),
+        Some(text) if text.trim().is_empty() || is_yes(&text) => {}
+        Some(_) => return action("decline"),
+        None => return action("cancel"),
     }
     let whole = &params["requestedSchema"];
     let schema = Schema::new(whole);
     let required = schema.required();
     let mut content = Vec::new();
-    for name in schema.names() {
+    // In the order of the server.
+    let properties = lookup(text.as_bytes(), &["requestedSchema", "properties"]).and_then(members);
+    for name in properties.unwrap_or_default().iter().map(|member| &*member.key) {
         let Some(property) = schema.property(name) else { continue };
         let about = &whole["properties"][name];
         let label =
@@ -70,7 +85,7 @@ async fn dialogue(params: &Value, redactor: &Redactor) -> String {
         };
         let mut tries = 0;
         let value = loop {
-            let Said::Text(text) = prompt(&format!("{label}, {expected}{hint}: ")).await else {
+            let Some(text) = prompt(&format!("{label}, {expected}{hint}: ")).await else {
                 return action("cancel");
             };
             let value = match (text.is_empty(), default) {
@@ -106,26 +121,36 @@ fn is_yes(text: &str) -> bool {
     matches!(text.trim().to_lowercase().as_str(), "y" | "yes")
 }
 
-fn show(text: &str) {
+pub(super) fn show(text: &str) {
     // There is nobody to tell that this cannot be shown.
     let _ = write!(io::stderr(), "{text}");
 }
 
-/// One line of a person.
-async fn prompt(text: &str) -> Said {
-    show(text);
-    let (sender, line) = oneshot::channel();
-    // Reading from a terminal cannot be interrupted; the thread ends with the process.
-    let thread = std::thread::Builder::new().name("terminal".into()).spawn(move || {
-        let mut line = String::new();
-        let said = match io::stdin().read_line(&mut line) {
-            Ok(1..) => Said::Text(line.trim_end_matches(['\n', '\r']).to_owned()),
-            _ => Said::Nothing,
-        };
-        let _ = sender.send(said);
-    });
-    match thread {
-        Ok(_) => line.await.unwrap_or(Said::Nothing),
-        Err(_) => Said::Nothing,
+/// The process's own terminal, a line at a time.
+struct Stdin;
+
+/// A terminal that nobody else reads from.
+pub(super) fn stdin() -> Arc<impl Terminal> {
+    Arc::new(Stdin)
+}
+
+impl Terminal for Stdin {
+    fn line(&self, prompt: String) -> BoxFuture<'_, Option<String>> {
+        show(&prompt);
+        let (sender, line) = oneshot::channel();
+        // Reading from a terminal cannot be interrupted; the thread ends with the process.
+        let thread = std::thread::Builder::new().name("terminal".into()).spawn(move || {
+            let mut line = String::new();
+            let said = match io::stdin().read_line(&mut line) {
+                Ok(1..) => Some(line.trim_end_matches(['\n', '\r']).to_owned()),
+                _ => {
+                    // The end of input leaves the cursor behind the prompt.
+                    show("\n");
+                    None
+                }
+            };
+            let _ = sender.send(said);
+        });
+        Box::pin(async move { if thread.is_ok() { line.await.ok().flatten() } else { None } })
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Client, Stop, describe};
 use crate::cli::client::OutputArg;
-use crate::command::arguments::nearest;
+use crate::cli::mistakes::nearest;
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::member::{lookup, lookup_string};
 use crate::jsonrpc::splice::{Patch, elements};
@@ -14,39 +14,39 @@ use crate::limits::{MAX_LOGGED_TEXT, MAX_MESSAGE_SIZE, MAX_PAGES};
 
 /// A kind of list.
 #[derive(Clone, Copy)]
-pub(super) struct Kind {
+pub(in crate::command) struct Kind {
     method: &'static str,
     /// The member of the result that has the items.
     pub member: &'static str,
     /// The member of an item that names it.
     pub name: &'static str,
     /// The capability behind it.
-    capability: &'static str,
+    pub capability: &'static str,
     pub title: &'static str,
 }
 
-pub(super) const TOOLS: Kind = Kind {
+pub(in crate::command) const TOOLS: Kind = Kind {
     method: "tools/list",
     member: "tools",
     name: "name",
     capability: "tools",
     title: "Tools",
 };
-pub(super) const RESOURCES: Kind = Kind {
+pub(in crate::command) const RESOURCES: Kind = Kind {
     method: "resources/list",
     member: "resources",
     name: "uri",
     capability: "resources",
     title: "Resources",
 };
-pub(super) const TEMPLATES: Kind = Kind {
+pub(in crate::command) const TEMPLATES: Kind = Kind {
     method: "resources/templates/list",
     member: "resourceTemplates",
     name: "uriTemplate",
     capability: "resources",
     title: "Resource templates",
 };
-pub(super) const PROMPTS: Kind = Kind {
+pub(in crate::command) const PROMPTS: Kind = Kind {
     method: "prompts/list",
     member: "prompts",
     name: "name",
@@ -55,7 +55,7 @@ pub(super) const PROMPTS: Kind = Kind {
 };
 
 /// What a server listed.
-pub(super) struct Listed {
+pub(in crate::command) struct Listed {
     pub kind: Kind,
     /// The results of all pages as one, with the items as they came.
     pub result: String,
@@ -85,15 +85,15 @@ impl Listed {
 
 impl Client {
     /// All pages of a list. With `--output raw` each response is printed as it comes, if `print` says so.
-    pub(super) async fn list(&self, kind: Kind, print: bool) -> Result<Listed, Stop> {
+    pub(in crate::command) async fn list(&self, kind: Kind, print: bool) -> Result<Listed, Stop> {
         let mut items = Vec::new();
         let mut first: Option<String> = None;
         let mut cursors = HashSet::new();
         let mut size = 0;
         let mut params = "{}".to_owned();
         for _ in 0..MAX_PAGES {
-            let (answer, result) = self.ask(kind.method, &params).await?;
-            if print && self.output == OutputArg::Raw {
+            let (answer, result) = self.ask_for(kind.method, &params, print).await?;
+            if print && self.output.get() == OutputArg::Raw {
                 self.print_json(answer.bytes())?;
             }
             let list = lookup(result.as_bytes(), &[kind.member]).and_then(elements);
@@ -134,7 +134,8 @@ impl Client {
                 list => lists.push(list?),
             }
         }
-        if self.output == OutputArg::Raw {
+        if self.output.get() == OutputArg::Raw {
+            self.keep(&joined(&lists));
             return Ok(());
         }
         if let Some(name) = name {
@@ -143,18 +144,15 @@ impl Client {
                 let names: Vec<String> = lists.iter().flat_map(Listed::names).collect();
                 return Err(Stop::Usage(vec![self.unknown(name, &names)]));
             };
-            if self.output == OutputArg::Json {
+            self.keep(item);
+            if self.output.get() == OutputArg::Json {
                 return self.print_json(item.as_bytes());
             }
             return super::write(&[describe::item(self, kind, item).as_bytes()]);
         }
-        if self.output == OutputArg::Json {
-            let mut result = lists[0].result.clone();
-            for list in &lists[1..] {
-                let all = format!("[{}]", list.items.join(","));
-                let joined = Patch::new().set(&[list.kind.member], all).apply(result.as_bytes());
-                result = joined.and_then(|b| String::from_utf8(b.to_vec()).ok()).unwrap_or(result);
-            }
+        let result = joined(&lists);
+        self.keep(&result);
+        if self.output.get() == OutputArg::Json {
             return self.print_json(result.as_bytes());
         }
         let texts: Vec<String> = lists.iter().map(|list| describe::list(self, list)).collect();
@@ -189,27 +187,40 @@ impl Client {
                 list => lists.push(list?),
             }
         }
-        if self.output == OutputArg::Text {
-            let mut text = describe::server(self, introduction);
-            for list in &lists {
-                text.push('\n');
-                text.push_str(&describe::list(self, list));
-            }
-            return super::write(&[text.as_bytes()]);
-        }
         let mut out = format!(
             r#"{{"revision":{},"era":{},"transport":{},"server":{}"#,
             Value::from(introduction.revision.as_str()),
             Value::from(describe::era(introduction)),
-            Value::from(describe::transport(introduction)),
+            Value::from(introduction.transport()),
             introduction.result,
         );
         for list in &lists {
             out.push_str(&format!(r#","{}":[{}]"#, list.kind.member, list.items.join(",")));
         }
         out.push('}');
-        self.print_json(out.as_bytes())
+        self.keep(&out);
+        if self.output.get() != OutputArg::Text {
+            return self.print_json(out.as_bytes());
+        }
+        let mut text = describe::server(self, introduction);
+        for list in &lists {
+            text.push('\n');
+            text.push_str(&describe::list(self, list));
+        }
+        super::write(&[text.as_bytes()])
     }
+}
+
+/// Several lists as one result.
+fn joined(lists: &[Listed]) -> String {
+    let Some((first, others)) = lists.split_first() else { return String::new() };
+    let mut result = first.result.clone();
+    for list in others {
+        let all = format!("[{}]", list.items.join(","));
+        let joined = Patch::new().set(&[list.kind.member], all).apply(result.as_bytes());
+        result = joined.and_then(|b| String::from_utf8(b.to_vec()).ok()).unwrap_or(result);
+    }
+    result
 }
 
 fn wrong(text: String) -> Stop {

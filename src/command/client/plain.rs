@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::calls::read;
+use super::calls::{apart, read};
 use super::progress::Shown;
 use super::{Client, Stop, WHOLE, duration, write};
 use crate::cli::client::{ListenArgs, OutputArg, PingArgs, RawArgs};
@@ -16,7 +16,7 @@ use crate::jsonrpc::member::lookup;
 use crate::jsonrpc::splice::members;
 
 /// One request, as it was typed.
-pub(super) struct Raw<'a> {
+pub(in crate::command) struct Raw<'a> {
     method: &'a str,
     params: String,
     /// Whether stdin was read for the parameters.
@@ -24,8 +24,7 @@ pub(super) struct Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
-    pub(super) fn new(args: &'a RawArgs) -> Result<Raw<'a>, Stop> {
-        let mut stdin = false;
+    pub(super) async fn new(args: &'a RawArgs) -> Result<Raw<'a>, Stop> {
         let source = match args.params.as_deref() {
             None => Source::Typed("{}".to_owned()),
             Some("-") => Source::Stdin,
@@ -34,7 +33,11 @@ impl<'a> Raw<'a> {
                 None => Source::Typed(text.to_owned()),
             },
         };
-        let params = read(source, &mut stdin)?.trim().to_owned();
+        let (params, stdin) = apart(move || {
+            let mut stdin = false;
+            Ok((read(source, &mut stdin)?.trim().to_owned(), stdin))
+        })
+        .await?;
         // serde_json would take what follows an object for another value.
         let one = serde_json::from_str::<&serde_json::value::RawValue>(&params).is_ok();
         if !one || members(&params).is_none() {
@@ -52,7 +55,8 @@ impl Client {
         }
         let (answer, result) = self.ask(raw.method, &raw.params).await?;
         shown.clear();
-        match self.output {
+        self.keep(&result);
+        match self.output.get() {
             OutputArg::Raw => self.print_json(answer.bytes()),
             _ => self.print_json(result.as_bytes()),
         }
@@ -71,7 +75,7 @@ impl Client {
             let (answer, _) = self.ask(method, "{}").await?;
             let took = start.elapsed();
             times.push(took);
-            match self.output {
+            match self.output.get() {
                 OutputArg::Text => write(&[format!("{number:>4}  {}\n", shown(took)).as_bytes()])?,
                 OutputArg::Raw => self.print_json(answer.bytes())?,
                 OutputArg::Json => {}
@@ -83,7 +87,7 @@ impl Client {
         let least = times.iter().min().copied().unwrap_or_default();
         let most = times.iter().max().copied().unwrap_or_default();
         let mean = times.iter().sum::<Duration>() / args.count.max(1);
-        match self.output {
+        match self.output.get() {
             OutputArg::Text => {
                 let text =
                     format!("least {}, mean {}, most {}\n", shown(least), shown(mean), shown(most));
@@ -140,7 +144,7 @@ impl Client {
             };
             let Some(message) = message else { return Ok(()) };
             left -= 1;
-            if self.output == OutputArg::Text {
+            if self.output.get() == OutputArg::Text {
                 let params = lookup(message.bytes(), &["params"]).unwrap_or_default();
                 let method = self.redactor.clean(message.method().unwrap_or_default(), WHOLE);
                 let params = if self.terminal {

@@ -1,5 +1,6 @@
 //! What the two sides have said about themselves.
 
+use crate::era::lists::LISTS;
 use crate::era::revisions::{self, Revision};
 use crate::era::{CLIENT_CAPABILITIES, CLIENT_INFO, Era, PROTOCOL_VERSION};
 use crate::jsonrpc::splice::{self, Patch};
@@ -72,35 +73,6 @@ impl Client {
 fn our_info() -> String {
     format!(r#"{{"name":"{}","version":"{}"}}"#, env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
 }
-
-/// One kind of list that a server may announce changes of.
-pub(super) struct List {
-    /// The capability that has `listChanged`.
-    pub capability: &'static str,
-    /// The member of a filter of `subscriptions/listen`.
-    pub filter: &'static str,
-    /// The notification.
-    pub notification: &'static str,
-}
-
-/// All lists.
-pub(super) const LISTS: [List; 3] = [
-    List {
-        capability: "tools",
-        filter: "toolsListChanged",
-        notification: "notifications/tools/list_changed",
-    },
-    List {
-        capability: "prompts",
-        filter: "promptsListChanged",
-        notification: "notifications/prompts/list_changed",
-    },
-    List {
-        capability: "resources",
-        filter: "resourcesListChanged",
-        notification: "notifications/resources/list_changed",
-    },
-];
 
 /// A modern server, from its answer to `server/discover`.
 #[derive(Debug)]

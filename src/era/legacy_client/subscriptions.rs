@@ -20,9 +20,9 @@ use self::filter::Filter;
 use self::held::{Change, Held};
 use self::requests::Waiter;
 use super::link_ids::Owner;
-use super::peers::LISTS;
 use super::{Turn, id_at, incoming, outgoing};
 use crate::era::SUBSCRIPTION_ID;
+use crate::era::lists::LISTS;
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::{
     INVALID_PARAMS, INVALID_REQUEST, Id, IdKey, METHOD_NOT_FOUND, Message, member,

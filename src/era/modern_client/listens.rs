@@ -7,19 +7,13 @@ use super::envelope::{Envelope, Refusal};
 use super::sessions::Waiting;
 use super::subscriptions::Wish;
 use super::{Action, Link, ModernClient, Place, incoming};
+use crate::era::lists::LISTS;
 use crate::jsonrpc::splice::elements;
 use crate::jsonrpc::{INVALID_PARAMS, Id, Message, member};
 use crate::limits::MAX_EARLY_NOTIFICATIONS;
 
 /// A resource has changed.
 const UPDATED: &str = "notifications/resources/updated";
-
-/// The lists whose changes can be listened for: the member of the filter, and the notification.
-const LISTS: [(&str, &str); 3] = [
-    ("toolsListChanged", "notifications/tools/list_changed"),
-    ("promptsListChanged", "notifications/prompts/list_changed"),
-    ("resourcesListChanged", "notifications/resources/list_changed"),
-];
 
 /// One open subscription.
 #[derive(Debug)]
@@ -55,7 +49,7 @@ struct Early {
 
 /// Whether a notification of a legacy server is one that can be listened for.
 pub(super) fn is_announcement(method: &str) -> bool {
-    method == UPDATED || LISTS.iter().any(|(_, announcement)| *announcement == method)
+    method == UPDATED || LISTS.iter().any(|list| list.notification == method)
 }
 
 impl Listen {
@@ -64,7 +58,7 @@ impl Listen {
         let filter = member::lookup(message.bytes(), &["params", "notifications"])
             .filter(|text| text.starts_with('{'))
             .ok_or_else(|| bad("params.notifications must be an object"))?;
-        let lists = LISTS.map(|(name, _)| member::is_true(filter.as_bytes(), &[name]));
+        let lists = LISTS.map(|list| member::is_true(filter.as_bytes(), &[list.filter]));
         let mut resources: Vec<Resource> = Vec::new();
         let uris = member::lookup(filter.as_bytes(), &["resourceSubscriptions"]);
         if let Some(uris) = uris.filter(|text| *text != "null") {
@@ -84,7 +78,7 @@ impl Listen {
     /// Whether the client asked for such a notification. An update may be about a part of a resource
     /// that was subscribed to (schema, `ResourceUpdatedNotification`).
     fn wants(&self, method: &str, uri: Option<&str>) -> bool {
-        if let Some(list) = LISTS.iter().position(|(_, announcement)| *announcement == method) {
+        if let Some(list) = LISTS.iter().position(|list| list.notification == method) {
             return self.lists[list];
         }
         let refused = |resource: &&Resource| resource.granted == Some(false);
@@ -96,7 +90,7 @@ impl Listen {
     fn granted(&self) -> String {
         let lists = LISTS.iter().zip(self.lists).filter(|(_, granted)| *granted);
         let mut parts: Vec<String> =
-            lists.map(|((name, _), _)| format!(r#""{name}":true"#)).collect();
+            lists.map(|(list, _)| format!(r#""{}":true"#, list.filter)).collect();
         let granted = self.resources.iter().filter(|resource| resource.granted == Some(true));
         let uris: Vec<&str> = granted.map(|resource| &*resource.raw).collect();
         if !uris.is_empty() {

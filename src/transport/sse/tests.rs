@@ -175,6 +175,23 @@ fn a_large_event_is_not_copied_when_it_comes_in_one_piece() {
     assert_eq!(event.data.as_ptr(), piece[6..].as_ptr());
 }
 
+#[test]
+fn empty_lines_count_for_the_limit() {
+    for (limit, body, fits) in [
+        (0, "data\n\n", true),
+        (0, "data\ndata\n\n", false),
+        (3, "data\ndata: ab\n\n", true),
+        (3, "data\ndata: abc\n\n", false),
+        (3, "data\ndata\ndata\ndata\n\n", true),
+        (3, "data\ndata\ndata\ndata\ndata\n\n", false),
+    ] {
+        let mut decoder = Decoder::new(limit);
+        decoder.feed(Bytes::from_static(body.as_bytes()));
+        let item = decoder.next_item().unwrap();
+        assert_eq!(matches!(item, Item::Event(_)), fits, "{limit}: {body:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn cutting_changes_nothing(

@@ -27,12 +27,12 @@ def _ask(url: str, method: str = "GET") -> Any:
 class AuthorizationServer(Server):
     """`servers/authorization-server.mjs`."""
 
-    def __init__(self, ttl: int = TTL) -> None:
+    def __init__(self, ttl: int = TTL, *more: str) -> None:
         super().__init__(
             Kind(
                 "authorization",
                 "oidc-provider",
-                script(NODE, "authorization-server.mjs", "--ttl", str(ttl)),
+                script(NODE, "authorization-server.mjs", "--ttl", str(ttl), *more),
                 sessions=False,
             )
         )
@@ -83,16 +83,22 @@ class AuthorizationServer(Server):
 class ProtectedServer(Server):
     """`servers/protected-server.mjs`."""
 
-    def __init__(self, authorization: AuthorizationServer) -> None:
+    def __init__(self, authorization: AuthorizationServer, *more: str) -> None:
         super().__init__(
             Kind(
                 "protected",
                 "interop-protected",
-                script(NODE, "protected-server.mjs", "--issuer", authorization.issuer),
+                script(NODE, "protected-server.mjs", "--issuer", authorization.issuer, *more),
                 sessions=True,
             )
         )
         self.authorization = authorization
+        self._secure = more[more.index("--secure-port") + 1] if "--secure-port" in more else None
+
+    @property
+    def url(self) -> str:
+        """The MCP endpoint."""
+        return super().url if self._secure is None else f"https://127.0.0.1:{self._secure}{self.kind.path}"
 
     def refuse_known_tokens(self) -> None:
         """Refuses every token that it has accepted so far."""

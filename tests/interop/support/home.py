@@ -46,11 +46,11 @@ class Home:
     def command(self, *arguments: str) -> list[str]:
         """The command line of a command of the bridge."""
         # Where a record is, the index says; only who writes or removes has a choice.
-        store = () if arguments[0] == "auth" else ("--store", self.store)
+        store = () if arguments[0] in ("auth", "doctor") else ("--store", self.store)
         return [*bridge_command(), *arguments, *store]
 
     def run(self, *arguments: str, timeout: float = 2 * DEADLINE) -> subprocess.CompletedProcess[str]:
-        """Runs a command of the bridge (`login`, `logout`, `auth`) to its end."""
+        """Runs a command of the bridge (`login`, `logout`, `auth`, `doctor`) to its end."""
         return subprocess.run(
             self.command(*arguments),
             stdin=subprocess.DEVNULL,

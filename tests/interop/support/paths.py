@@ -14,6 +14,7 @@ PYTHON_2 = CACHE / "venv2" / "bin" / "python"
 """The interpreter with the Python SDK 2.x; PYTHON has 1.x."""
 NODE = CACHE / "node"
 NODE_MODULES = CACHE / "npm" / "node_modules"
+REAL_CLIENTS = CACHE / "real-clients" / "node_modules"
 RMCP_SERVER = CACHE / "rmcp-target" / "debug" / "interop-rmcp-server"
 
 

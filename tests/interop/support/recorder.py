@@ -165,10 +165,21 @@ class Recorder:
         ready.set()
         self._loop.run_forever()
         server.close()
-        for task in asyncio.all_tasks(self._loop):
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
             task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.run_until_complete(self._end(tasks))
         self._loop.close()
+
+    async def _end(self, tasks: set[asyncio.Task[Any]]) -> None:
+        """Waits until every connection is closed: a server must not go on with one of ours."""
+        writers = list(self._writers)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()
+        # What closes a socket is done in the turn after.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -128,7 +128,7 @@ MORE_KINDS = {
 }
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A free port below the range from which the system takes ports for clients.
 
     Nothing else is given such a port by chance, so it is still free when a server is started on it
@@ -155,7 +155,7 @@ class Server:
         self._matched = False
         # The port may be taken between the look and the start; then another one is tried.
         for attempt in range(5):
-            self.port = _free_port()
+            self.port = free_port()
             try:
                 self.start()
                 return

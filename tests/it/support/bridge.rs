@@ -16,6 +16,7 @@ use super::{DEADLINE, INITIALIZE, INITIALIZED, Line, Server};
 pub struct Builder {
     command: Command,
     home: Option<PathBuf>,
+    homeless: bool,
     record: Option<&'static str>,
     stdout: Stdout,
     read_stderr: bool,
@@ -102,14 +103,14 @@ impl Bridge {
     /// Prepares `mcp-tether <first>`, with no environment but `PATH` and an empty home.
     pub fn with(first: &str) -> Builder {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-tether"));
-        command.arg(first).env_clear();
+        command.arg(first).env_clear().envs(super::profile());
         // The last three are what a Windows process cannot do without.
         for name in ["PATH", "SystemRoot", "TEMP", "SystemDrive"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
         }
-        Builder { command, home: None, record: None, stdout: Stdout::Read, read_stderr: true }
+        Builder { homeless: false, ..Builder::of(command) }
     }
 
     /// Sends one line.
@@ -138,7 +139,18 @@ impl Bridge {
     /// The first message that `wanted` accepts; the others stay.
     #[track_caller]
     pub fn find(&self, what: &str, wanted: impl Fn(&Line) -> bool) -> Line {
-        let end = Instant::now() + DEADLINE;
+        self.find_within(DEADLINE, what, wanted)
+    }
+
+    /// The same where a limit of the product is near [`DEADLINE`].
+    #[track_caller]
+    pub fn find_within(
+        &self,
+        patience: Duration,
+        what: &str,
+        wanted: impl Fn(&Line) -> bool,
+    ) -> Line {
+        let end = Instant::now() + patience;
         let mut state = self.lines.state.lock().unwrap();
         // Lines only come at the end meanwhile.
         let mut looked_at = 0;
@@ -160,6 +172,12 @@ impl Bridge {
             }
             state = self.lines.changed.wait_timeout(state, left).unwrap().0;
         }
+    }
+
+    /// Whether the answer to the request with this id is there, and not taken.
+    pub fn has_answered(&self, id: impl std::fmt::Display) -> bool {
+        let (id, state) = (id.to_string(), self.lines.state.lock().unwrap());
+        state.waiting.iter().any(|line| line.answers(&id))
     }
 
     /// The next message.
@@ -218,6 +236,13 @@ impl Bridge {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();
         assert!(status.success());
+    }
+
+    /// The arguments that everybody on the machine can read.
+    #[cfg(target_os = "linux")]
+    pub fn command_line(&self) -> String {
+        let path = format!("/proc/{}/cmdline", self.child.id());
+        std::fs::read_to_string(path).expect("the bridge is running").replace('\0', " ")
     }
 
     /// The largest resident memory so far, in bytes.
@@ -286,6 +311,12 @@ impl Drop for Bridge {
 }
 
 impl Builder {
+    /// A command that comes to be a bridge, with the environment that it has: no home is added.
+    pub fn of(command: Command) -> Builder {
+        let (stdout, read_stderr) = (Stdout::Read, true);
+        Builder { command, home: None, homeless: true, record: None, stdout, read_stderr }
+    }
+
     /// Adds an argument.
     pub fn arg(mut self, arg: impl AsRef<std::ffi::OsStr>) -> Builder {
         self.command.arg(arg);
@@ -353,7 +384,9 @@ impl Builder {
         let empty = self.home.is_none().then(|| tempfile::tempdir().unwrap());
         let home = self.home.clone().or_else(|| Some(empty.as_ref()?.path().to_path_buf()));
         let home = home.expect("one of the two");
-        self.command.env("HOME", &home).env("USERPROFILE", &home);
+        if !self.homeless {
+            self.command.env("HOME", &home).env("USERPROFILE", &home);
+        }
         let record = self.record.map(|revision| Arc::new(Record::new(revision)));
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("the binary is built");

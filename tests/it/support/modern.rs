@@ -58,6 +58,12 @@ impl Stream {
         self.feed.is_open()
     }
 
+    /// Returns when the peer has closed it.
+    #[track_caller]
+    pub fn wait_closed(&self) {
+        self.feed.wait_closed();
+    }
+
     /// Sends a notification, tagged as the protocol wants it. `params` is JSON text of members with a
     /// comma behind each.
     pub fn notify(&self, method: &str, params: &str) -> bool {
@@ -190,6 +196,11 @@ impl Modern {
                 format!(r#"{{"content":[{{"type":"text","text":"called"}}],{complete}}}"#)
             }
             "resources/list" => format!(r#"{{"resources":[],{listed}}}"#),
+            "resources/templates/list" => {
+                format!(
+                    r#"{{"resourceTemplates":[{{"name":"any","uriTemplate":"file:///{{any}}"}}],{listed}}}"#
+                )
+            }
             "resources/read" => format!(r#"{{"contents":[],{listed}}}"#),
             "prompts/list" => format!(r#"{{"prompts":[],{listed}}}"#),
             "prompts/get" => format!(r#"{{"messages":[],{complete}}}"#),

@@ -2,15 +2,21 @@
 //! yes to everything.
 //!
 //! * [`options`]: every way in which real servers differ.
+//! * [`device`]: sign-ins with a code.
 //! * [`issuer`]: the authorization server. It checks what it is sent and fails the test on breaches.
+//! * [`proofs`]: proofs of possession, checked.
+//! * [`unattended`]: grants that need nobody, there.
 //! * [`resource`]: the refusals and the metadata of the MCP server.
 //!
 //! A test may script single replies as with every [`Server`]: `realm.issuer.once("token", ..)`; the
 //! kinds are those of [`endpoint`].
 
+pub mod device;
 pub mod issuer;
 pub mod options;
+pub mod proofs;
 pub mod resource;
+pub mod unattended;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -23,9 +29,10 @@ use super::browser::{Browser, files, follow};
 use super::{DEADLINE, DISCOVER, INITIALIZE, Line, Request, Server};
 pub use issuer::State;
 pub use options::{At, Iss, Options};
+pub use proofs::Proofs;
 
 /// Which endpoint of sign-in a path is: `prm` (protected resource metadata), `metadata` (of the
-/// authorization server), `authorize`, `token`, `register` or `revoke`.
+/// authorization server), `authorize`, `token`, `register`, `revoke` or `device`.
 pub fn endpoint(path: &str) -> Option<&'static str> {
     if path.contains("oauth-protected-resource") {
         return Some("prm");
@@ -34,7 +41,9 @@ pub fn endpoint(path: &str) -> Option<&'static str> {
         return Some("metadata");
     }
     let last = path.rsplit('/').next().unwrap_or_default();
-    ["prm", "authorize", "token", "register", "revoke"].into_iter().find(|name| *name == last)
+    ["prm", "authorize", "token", "register", "revoke", "device"]
+        .into_iter()
+        .find(|name| *name == last)
 }
 
 /// The parameters of a query or form body.
@@ -181,7 +190,7 @@ impl Realm {
     /// The same with more environment.
     pub fn spawn_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Run {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-tether"));
-        command.args(args).arg("--store=file").env_clear();
+        command.args(args).arg("--store=file").env_clear().envs(super::profile());
         for name in ["PATH", "SystemRoot", "TEMP", "SystemDrive"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
@@ -349,6 +358,14 @@ impl Drop for Run {
 }
 
 impl Shown {
+    /// Runs a command to its end.
+    pub fn of(command: &mut Command) -> Shown {
+        let output = command.output().expect("the binary is built");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+        Shown { code: output.status.code(), stdout, stderr }
+    }
+
     /// Asserts this exit code.
     #[track_caller]
     pub fn code(&self, code: i32) -> &Shown {

@@ -1,10 +1,12 @@
 //! How a scripted server answers one request.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
+
+use super::DEADLINE;
 
 /// A latch: closed until a test opens it, then open for good.
 #[derive(Clone)]
@@ -128,6 +130,16 @@ impl Feed {
     /// Whether the peer still takes bytes.
     pub fn is_open(&self) -> bool {
         self.sender.lock().unwrap().as_ref().is_some_and(|sender| !sender.is_closed())
+    }
+
+    /// Returns when the peer has closed it, which the server notices some time after the peer has done so.
+    #[track_caller]
+    pub fn wait_closed(&self) {
+        let began = Instant::now();
+        while self.is_open() {
+            assert!(began.elapsed() < DEADLINE, "the stream stays open");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     fn take(&self) -> mpsc::Receiver<Chunk> {

@@ -39,6 +39,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body, exactly.
     pub body: Bytes,
+    /// The client's certificate, as `x5t#S256` has it (RFC 8705, section 3.1).
+    pub certificate: Option<String>,
     /// What it is for: an endpoint of sign-in ([`oauth::endpoint`]), the JSON-RPC method, `response`
     /// for an answer, else the HTTP method.
     pub kind: String,
@@ -285,11 +287,14 @@ async fn accept(
             let stopped = shared.stopped.clone();
             let connection = async move {
                 match tls {
-                    None => serve(tcp, false, shared).await,
+                    None => serve(tcp, false, None, shared).await,
                     Some(tls) => {
                         if let Ok(stream) = tls.accept(tcp).await {
-                            let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                            serve(stream, h2, shared).await;
+                            let session = stream.get_ref().1;
+                            let h2 = session.alpn_protocol() == Some(b"h2");
+                            let shown = session.peer_certificates().and_then(<[_]>::first);
+                            let certificate = shown.map(|leaf| super::tls::thumbprint(leaf));
+                            serve(stream, h2, certificate, shared).await;
                         }
                     }
                 }
@@ -320,11 +325,11 @@ impl Socket for tokio_rustls::server::TlsStream<TcpStream> {
 }
 
 /// Serves one connection until it ends, or until a reply takes over the socket.
-async fn serve<S: Socket>(socket: S, h2: bool, shared: Arc<Shared>) {
+async fn serve<S: Socket>(socket: S, h2: bool, peer: Option<String>, shared: Arc<Shared>) {
     let (raw, mut raws) = mpsc::channel::<(Bytes, bool)>(1);
     let service = hyper::service::service_fn(move |request| {
-        let (shared, raw) = (shared.clone(), raw.clone());
-        async move { Ok::<_, Infallible>(shared.answer(request, raw).await) }
+        let (shared, raw, peer) = (shared.clone(), raw.clone(), peer.clone());
+        async move { Ok::<_, Infallible>(shared.answer(request, peer, raw).await) }
     });
     let io = TokioIo::new(socket);
     if h2 {
@@ -352,6 +357,7 @@ impl Shared {
     async fn answer(
         &self,
         request: hyper::Request<hyper::body::Incoming>,
+        certificate: Option<String>,
         raw: mpsc::Sender<(Bytes, bool)>,
     ) -> Response<Body> {
         let (head, body) = request.into_parts();
@@ -377,6 +383,7 @@ impl Shared {
             version: head.version,
             headers: head.headers,
             body,
+            certificate,
             kind,
             id,
         });

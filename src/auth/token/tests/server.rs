@@ -99,9 +99,14 @@ pub fn web() -> Web {
         ca_certs: Vec::new(),
         ambient_ca_certs: Vec::new(),
         client_cert: None,
+        withholds_cert: false,
         ipv4: false,
         cookies: false,
         public_only: false,
+        observer: None,
+        signs_in: false,
+        #[cfg(feature = "simulation")]
+        network: None,
     };
     let server = Url::parse("http://127.0.0.1:9/mcp").unwrap();
     Web::new(&settings, server, false, Arc::new(Redactor::default()))

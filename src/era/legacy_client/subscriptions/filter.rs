@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::peers::{LISTS, quoted};
+use super::super::peers::quoted;
+use crate::era::lists::LISTS;
 use crate::jsonrpc::{Message, member, splice};
 
 /// What the client wants to hear of (2026-07-28, basic/patterns/subscriptions, "Notification

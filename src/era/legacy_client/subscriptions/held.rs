@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::jsonrpc::{Message, member};
 use crate::limits::{MAX_HELD_BYTES, MAX_HELD_CHANGES};
 
-use super::super::peers::LISTS;
+use crate::era::lists::LISTS;
 
 /// What the client should look at again. Two notifications of the same change say no more than one.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,13 +12,14 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::options::{At, Iss, Options, patched};
-use super::{Shared, endpoint, form};
+use super::proofs::{Keys, Lack};
+use super::{Shared, endpoint, form, unattended};
 use crate::support::{Reply, Request};
 
 /// Counts the secrets of all servers.
 static SECRETS: AtomicUsize = AtomicUsize::new(1);
 
-type Parameters = HashMap<String, String>;
+pub type Parameters = HashMap<String, String>;
 
 /// What the authorization server knows.
 #[derive(Default)]
@@ -31,10 +32,16 @@ pub struct State {
     pub revoked: Vec<String>,
     /// The families of refresh tokens that were revoked because one was used twice.
     pub dead_families: HashSet<usize>,
+    /// Keys, and the tokens that are bound to them.
+    pub keys: Keys,
+    /// What was used of what is good for one use.
+    pub assertions: HashSet<String>,
     registered: HashMap<String, Client>,
     codes: HashMap<String, Grant>,
     refresh_tokens: HashMap<String, (usize, Grant)>,
     access_tokens: HashMap<String, String>,
+    /// Codes for other devices, by what the client knows them by.
+    pub devices: HashMap<String, super::device::Waiting>,
     issued: usize,
 }
 
@@ -43,13 +50,17 @@ struct Client {
     secret: Option<String>,
     method: String,
     redirect_uris: Option<Vec<String>>,
+    /// It gets tokens that are bound to a key, and no others.
+    bound: bool,
 }
 
 /// What a person agreed to.
 #[derive(Clone)]
-struct Grant {
-    request: Parameters,
-    scope: String,
+pub struct Grant {
+    /// The parameters of the request.
+    pub request: Parameters,
+    /// What was agreed to.
+    pub scope: String,
 }
 
 impl State {
@@ -78,7 +89,7 @@ impl State {
         self.registered.keys().cloned().collect()
     }
 
-    fn new_secret(&mut self, kind: &str) -> String {
+    pub fn new_secret(&mut self, kind: &str) -> String {
         self.issued += 1;
         // Unlike those of all other servers.
         let number = SECRETS.fetch_add(1, Ordering::SeqCst);
@@ -87,7 +98,8 @@ impl State {
         secret
     }
 
-    fn breach(&mut self, what: impl Into<String>) {
+    /// Notes what was sent that must not be.
+    pub fn breach(&mut self, what: impl Into<String>) {
         self.breaches.push(what.into());
     }
 }
@@ -110,9 +122,12 @@ pub fn answer(shared: &Shared, at_mcp: bool, request: &Request) -> Option<Reply>
     }
     let reply = match endpoint {
         "authorize" => authorize(shared, &options, &mut state, request),
-        "token" => token(&options, &mut state, request).late(options.token_delay),
+        "token" => token(shared, &options, &mut state, request).late(options.token_delay),
         "register" if options.registers => register(&options, &mut state, request),
         "revoke" => revoke(&mut state, request),
+        "device" if options.device.is_some() => {
+            super::device::authorize(shared, &options, &mut state, request)
+        }
         _ => return None,
     };
     Some(reply)
@@ -130,6 +145,9 @@ fn metadata(shared: &Shared, options: &Options) -> Value {
         "token_endpoint_auth_methods_supported": ["none", "client_secret_post", "client_secret_basic"],
         "authorization_response_iss_parameter_supported": true,
     });
+    if options.device.is_some() {
+        document["device_authorization_endpoint"] = json!(format!("{issuer}/device"));
+    }
     if options.registers {
         document["registration_endpoint"] = json!(format!("{issuer}/register"));
     }
@@ -160,6 +178,7 @@ fn register(options: &Options, state: &mut State, request: &Request) -> Reply {
         secret: text("client_secret"),
         method: text("token_endpoint_auth_method").unwrap_or_else(|| "any".into()),
         redirect_uris: uris,
+        bound: response["dpop_bound_access_tokens"] == true,
     };
     state.registered.insert(text("client_id").unwrap_or(id), client);
     Reply::body(201, "application/json", response.to_string())
@@ -171,6 +190,7 @@ fn client(options: &Options, state: &State, id: &str) -> Option<Client> {
         secret: secret.map(str::to_owned),
         method: "any".into(),
         redirect_uris: None,
+        bound: false,
     };
     if let Some((_, secret)) = options.clients.iter().find(|(known, _)| *known == id) {
         return Some(any(*secret));
@@ -235,24 +255,58 @@ fn authorize(shared: &Shared, options: &Options, state: &mut State, request: &Re
     Reply::status(302).header("location", to.as_str())
 }
 
-fn refusal(status: u16, error: &str, description: &str) -> Reply {
+/// RFC 6749, section 5.2.
+pub fn refusal(status: u16, error: &str, description: &str) -> Reply {
     let body = json!({ "error": error, "error_description": description });
     Reply::body(status, "application/json", body.to_string())
 }
 
-fn token(options: &Options, state: &mut State, request: &Request) -> Reply {
+fn token(shared: &Shared, options: &Options, state: &mut State, request: &Request) -> Reply {
     if request.header("content-type") != Some("application/x-www-form-urlencoded") {
         state.breach(format!("token request: {:?}", request.header("content-type")));
     }
     let parameters = form(request.text());
     let get = |name: &str| parameters.get(name).map_or("", String::as_str);
-    let Some(id) = authenticated(options, state, request, &parameters) else {
+    let workload = get("grant_type").ends_with(":jwt-bearer");
+    let known = if parameters.contains_key("client_assertion") {
+        unattended::signed(options, state, &shared.issuer(options), &parameters)
+    } else if workload
+        && !parameters.contains_key("client_id")
+        && request.header("authorization").is_none()
+    {
+        // The assertion says who it is.
+        Some(String::new())
+    } else {
+        authenticated(options, state, request, &parameters)
+    };
+    let Some(id) = known else {
         return refusal(401, "invalid_client", "who is this?");
     };
     if let Some((At::Token, error, description)) = options.refuses_resource
         && parameters.contains_key("resource")
     {
         return refusal(400, error, description);
+    }
+    let mut jkt = None;
+    if options.proofs.binds {
+        let url = format!("{}/token", shared.issuer(options));
+        match state.keys.check(request, &url, None, options.proofs.token_nonce) {
+            Ok(key) => jkt = Some(key),
+            Err(Lack::Proof) => {}
+            Err(Lack::Nonce) => {
+                let nonce = options.proofs.token_nonce.unwrap_or_default();
+                return refusal(400, "use_dpop_nonce", "").header("dpop-nonce", nonce);
+            }
+        }
+    }
+    let bound = options.proofs.binds && state.registered.get(&id).is_some_and(|c| c.bound);
+    if jkt.is_none() && bound {
+        return refusal(400, "invalid_grant", "this client needs a proof");
+    }
+    if let Some(grant) = unattended::grant(options, state, &parameters) {
+        let family = state.issued;
+        return grant
+            .map_or_else(|no| no, |grant| issue(options, state, family, grant, false, jkt));
     }
     let (family, grant) = match get("grant_type") {
         "authorization_code" => {
@@ -263,6 +317,10 @@ fn token(options: &Options, state: &mut State, request: &Request) -> Reply {
             let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(get("code_verifier")));
             if grant.request.get("code_challenge") != Some(&digest) {
                 state.breach("the code verifier is wrong");
+            }
+            let bound = grant.request.get("dpop_jkt").filter(|_| options.proofs.binds);
+            if bound.is_some_and(|bound| Some(bound) != jkt.as_ref()) {
+                state.breach("a code without the key that it is bound to");
             }
             if grant.request["redirect_uri"] != get("redirect_uri") {
                 state.breach(format!("redirect_uri: {}", get("redirect_uri")));
@@ -279,6 +337,10 @@ fn token(options: &Options, state: &mut State, request: &Request) -> Reply {
             }
             (family, grant)
         }
+        super::device::GRANT => match super::device::poll(options, state, get("device_code")) {
+            Ok(grant) => (state.issued, grant),
+            Err(error) => return refusal(400, error, "not yet, or no more"),
+        },
         other => {
             state.breach(format!("grant_type {other}"));
             return refusal(400, "unsupported_grant_type", "");
@@ -301,23 +363,40 @@ fn token(options: &Options, state: &mut State, request: &Request) -> Reply {
         }
         state.refresh_tokens.insert(spent, (family, grant.clone()));
     }
-    issue(options, state, family, grant, get("grant_type") == "refresh_token")
+    let again = get("grant_type") == "refresh_token";
+    if again && state.keys.of.get(get("refresh_token")) != jkt.as_ref() {
+        state.breach("a refresh token without the key that it is bound to");
+    }
+    issue(options, state, family, grant, again, jkt)
 }
 
-fn issue(options: &Options, state: &mut State, family: usize, grant: Grant, again: bool) -> Reply {
+fn issue(
+    options: &Options,
+    state: &mut State,
+    family: usize,
+    grant: Grant,
+    again: bool,
+    jkt: Option<String>,
+) -> Reply {
     let access = state.new_secret("access-token");
     if options.useful {
         state.access_tokens.insert(access.clone(), grant.scope.clone());
     }
     let mut body = json!({
         "access_token": access,
-        "token_type": "Bearer",
+        "token_type": if jkt.is_some() { "DPoP" } else { "Bearer" },
         "expires_in": options.expires_in,
     });
     if options.refreshes && (!again || options.repeats_refresh_token) {
         let refresh = state.new_secret("refresh-token");
         state.refresh_tokens.insert(refresh.clone(), (family, grant.clone()));
+        if let Some(jkt) = &jkt {
+            state.keys.of.insert(refresh.clone(), jkt.clone());
+        }
         body["refresh_token"] = json!(refresh);
+    }
+    if let Some(jkt) = jkt {
+        state.keys.of.insert(access, jkt);
     }
     if !grant.scope.is_empty() {
         body["scope"] = json!(grant.scope);
@@ -331,7 +410,7 @@ fn issue(options: &Options, state: &mut State, family: usize, grant: Grant, agai
 }
 
 /// The id of the client that sent a token request, if it could prove who it is (RFC 6749, 2.3.1).
-fn authenticated(
+pub fn authenticated(
     options: &Options,
     state: &mut State,
     request: &Request,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::proofs::Proofs;
 use crate::support::{Reply, Request};
 
 /// Where `resource` is refused.
@@ -69,8 +70,16 @@ pub struct Options {
     pub registered: Value,
     /// Clients known without registration, with their secrets.
     pub clients: Vec<(&'static str, Option<&'static str>)>,
+    /// Clients that prove who they are with a key on P-256: the point that is its public half.
+    pub keys: Vec<(&'static str, Vec<u8>)>,
+    /// Whether grants that need nobody are known.
+    pub unattended: bool,
+    /// Assertions of others that are good.
+    pub assertions: Vec<&'static str>,
     /// The only redirect URI that is accepted, if there is just one.
     pub redirect_uri: Option<&'static str>,
+    /// Whether it gives out codes for other devices, and how.
+    pub device: Option<super::device::Codes>,
     /// `iss`.
     pub iss: Iss,
     /// The person says no: the `error` and `error_description` that come back.
@@ -91,6 +100,8 @@ pub struct Options {
     pub tokens: Value,
     /// How token responses are sent.
     pub dress: Dress,
+    /// Proofs of possession.
+    pub proofs: Proofs,
     /// Whether the access tokens that it gives are accepted by the MCP server.
     pub useful: bool,
 }
@@ -114,7 +125,11 @@ impl Default for Options {
             registers: true,
             registered: json!({}),
             clients: Vec::new(),
+            keys: Vec::new(),
+            unattended: true,
+            assertions: Vec::new(),
             redirect_uri: None,
+            device: None,
             iss: Iss::Right,
             refuses: None,
             refuses_resource: None,
@@ -125,6 +140,7 @@ impl Default for Options {
             repeats_refresh_token: true,
             tokens: json!({}),
             dress: |body| Reply::json(body.to_string()),
+            proofs: Proofs::default(),
             useful: true,
         }
     }

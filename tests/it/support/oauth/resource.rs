@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
+use super::issuer::State;
 use super::options::Options;
+use super::proofs::Lack;
 use super::{Shared, endpoint, issuer};
 use crate::support::{Reply, Request};
 
@@ -19,9 +21,14 @@ pub fn answer(shared: &Shared, request: &Request) -> Option<Reply> {
         return if at_mcp { issuer::answer(shared, true, request) } else { None };
     }
     let options = shared.options.lock().unwrap();
-    let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-    let state = shared.state.lock().unwrap();
-    let scope = token.and_then(|token| state.scope_of(token));
+    let credential = request.header("authorization").and_then(|value| value.split_once(' '));
+    let mut state = shared.state.lock().unwrap();
+    if let Some((scheme, token)) = credential
+        && let Some(refusal) = possession(shared, &options, &mut state, request, scheme, token)
+    {
+        return Some(refusal);
+    }
+    let scope = credential.and_then(|(_, token)| state.scope_of(token));
     match scope {
         None if (options.guards)(request) => Some(challenge(shared, &options)),
         Some(scope) => {
@@ -30,6 +37,40 @@ pub fn answer(shared: &Shared, request: &Request) -> Option<Reply> {
             (!needed.split(' ').all(has)).then(|| insufficient(needed))
         }
         None => None,
+    }
+}
+
+/// Refuses a token that is not sent as it should be.
+fn possession(
+    shared: &Shared,
+    options: &Options,
+    state: &mut State,
+    request: &Request,
+    scheme: &str,
+    token: &str,
+) -> Option<Reply> {
+    let nonce = options.proofs.resource_nonce;
+    let refuse = |error: &str| {
+        let field = format!("DPoP error=\"{error}\", algs=\"ES256\"");
+        Reply::body(401, "text/plain", "no").header("www-authenticate", &field)
+    };
+    match (scheme, options.proofs.demands) {
+        ("Bearer", true) if state.keys.of.contains_key(token) => Some(refuse("invalid_token")),
+        ("Bearer", _) => None,
+        ("DPoP", true) => {
+            let url = format!("{}{}", shared.mcp, request.uri.path());
+            match state.keys.check(request, &url, Some(token), nonce) {
+                Ok(jkt) => {
+                    (state.keys.of.get(token) != Some(&jkt)).then(|| refuse("invalid_token"))
+                }
+                Err(Lack::Proof) => Some(refuse("invalid_dpop_proof")),
+                Err(Lack::Nonce) => {
+                    Some(refuse("use_dpop_nonce").header("dpop-nonce", nonce.unwrap_or_default()))
+                }
+            }
+        }
+        // Unknown here.
+        _ => Some(challenge(shared, options)),
     }
 }
 
@@ -58,7 +99,8 @@ fn challenge(shared: &Shared, options: &Options) -> Reply {
     if let Some(scope) = options.challenge_scope {
         parameters.push(format!("scope=\"{scope}\""));
     }
-    refused.header("www-authenticate", &format!("Bearer {}", parameters.join(", ")))
+    let scheme = if options.proofs.demands { "DPoP" } else { "Bearer" };
+    refused.header("www-authenticate", &format!("{scheme} {}", parameters.join(", ")))
 }
 
 fn insufficient(needed: &str) -> Reply {
