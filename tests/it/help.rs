@@ -122,7 +122,8 @@ fn colour_on_a_terminal_only() {
         command.args(["-qec", concat!(env!("CARGO_BIN_EXE_mcp-tether"), " --help"), "/dev/null"]);
         // Nothing else of the environment: `CI`, for one, turns colour on for a dumb terminal.
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        let output = command.env("TERM", "xterm").env(name, value).stdin(Stdio::null()).output().ok()?;
+        let output =
+            command.env("TERM", "xterm").env(name, value).stdin(Stdio::null()).output().ok()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(text.contains("Examples:"), "{text}");
         Some(text.contains('\u{1b}'))
