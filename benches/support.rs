@@ -11,6 +11,7 @@
 #![allow(dead_code, reason = "each benchmark uses some of the parts")]
 
 pub mod contender;
+pub mod counts;
 pub mod direct;
 pub mod field;
 pub mod growth;
@@ -22,6 +23,7 @@ pub mod server;
 pub mod side;
 pub mod start;
 pub mod stdio;
+pub mod tally;
 pub mod wire;
 
 /// An error of the benchmark; the text is all that is needed of it.

@@ -202,7 +202,8 @@ async fn relay(
     let server = remote.authorizer.name().0.to_owned();
     let verdict = Verdict::new(bridge.protocol, remote.cache.clone(), server);
     let access = Access::new(remote.authorizer, remote.supplier, remote.cache);
-    let streams = Streams { input: io::stdin(), output: platform::stdout()?, tap };
+    let output = platform::stdout()?;
+    let streams = Streams { input: io::stdin(), output, at_once: platform::at_once::stdout(), tap };
     Ok(bridge::run(remote.endpoint, access, verdict, bridge, shape, redactor, streams).await?)
 }
 

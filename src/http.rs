@@ -43,6 +43,7 @@ use self::{client::build as carrier, explain as unanswered};
 #[cfg(not(feature = "simulation"))]
 use reqwest::Client as Carrier;
 
+use self::cookies::BoundedJar;
 use self::observe::{Observer, Seen, Watched};
 use crate::error::{Failure, FailureKind};
 use crate::limits::{MAX_LOGGED_TEXT, MAX_REDIRECTS};
@@ -56,6 +57,7 @@ pub struct Http {
     observer: Option<Arc<dyn Observer>>,
     signs_in: bool,
     certificate: explain::Certificate,
+    cookies: Option<BoundedJar>,
     /// The server has answered something.
     known: AtomicBool,
     /// Where the server said, by a permanent redirect, that a URL has moved to.
@@ -108,6 +110,7 @@ impl Http {
                 (None, true) => explain::Certificate::Withheld,
                 (None, false) => explain::Certificate::None,
             },
+            cookies: settings.cookies.then(BoundedJar::default),
             known: AtomicBool::new(false),
             moved: Mutex::default(),
         })
@@ -126,6 +129,9 @@ impl Http {
         while redirects <= MAX_REDIRECTS {
             let mut message = reqwest::Request::new(method.clone(), url.clone());
             *message.headers_mut() = headers.clone();
+            if let Some(cookies) = &self.cookies {
+                cookies.give(message.headers_mut(), &url);
+            }
             if let Some(sign) = sign {
                 // For the URL that it really goes to, which a redirect may have changed.
                 let body = body.as_deref().unwrap_or_default();
@@ -166,6 +172,9 @@ impl Http {
             let status = response.status();
             for cookie in response.headers().get_all(header::SET_COOKIE) {
                 self.redactor.learn_foreign(cookies::value(cookie));
+            }
+            if let Some(cookies) = &self.cookies {
+                cookies.take(response.headers(), &url);
             }
             if let Some(watched) = &mut watched {
                 let (version, headers) = (response.version(), response.headers());

@@ -1,5 +1,7 @@
 //! What differs between operating systems, and only that. `memory`: that of this process. `children`: ending them.
+//! `at_once`: writing to stdout without waiting.
 
+pub mod at_once;
 pub mod children;
 pub mod memory;
 

@@ -7,7 +7,8 @@
 //! * [`writer`]: the thread that writes stdout.
 //!
 //! Both streams block, so that each has a thread of its own; the rest of the bridge only sees the
-//! bounded queues, and a client that does not read or write stops nothing but its own direction.
+//! bounded queues, and a client that does not read or write stops nothing but its own direction. An answer that is
+//! alone may be written without the thread, if the system promises not to wait (docs/decisions/0027).
 
 pub mod lines;
 pub mod queue;
@@ -17,12 +18,16 @@ pub mod writer;
 
 use std::io::{Read, Write};
 
+use crate::platform::at_once::AtOnce;
+
 /// The two streams of a process, and who sees what goes over them.
 pub struct Streams<R, W> {
     /// What the client writes.
     pub input: R,
     /// What the client reads.
     pub output: W,
+    /// The same, for writes that do not wait, where there are such.
+    pub at_once: Option<AtOnce>,
     /// Sees both.
     pub tap: tap::OptionalTap,
 }
@@ -34,6 +39,6 @@ impl<R: Read + Send + 'static, W: Write + Send + 'static> Streams<R, W> {
     /// If the operating system gives no thread.
     pub fn spawn(self, limit: usize) -> std::io::Result<(reader::Input, writer::Outbox)> {
         let input = reader::spawn(self.input, limit, self.tap.clone())?;
-        Ok((input, writer::Outbox::spawn(self.output, self.tap)?))
+        Ok((input, writer::Outbox::spawn(self.output, self.at_once, self.tap)?))
     }
 }

@@ -53,7 +53,12 @@ impl Server {
 
     /// The address of the MCP endpoint.
     pub fn url(&self) -> String {
-        format!("http://{}/mcp", self.address)
+        format!("http://{}{}", self.address, wire::LEGACY)
+    }
+
+    /// The address of the one that speaks 2026-07-28 alone.
+    pub fn modern_url(&self) -> String {
+        format!("http://{}{}", self.address, wire::MODERN)
     }
 }
 
@@ -97,6 +102,10 @@ pub fn serve() -> Result<(), Error> {
 async fn answer(request: Request<Incoming>, burst: Burst) -> Result<Response<Answer>, Infallible> {
     let (head, body) = request.into_parts();
     Ok(match head.method {
+        Method::POST if head.uri.path() == wire::MODERN => match read(body).await {
+            Some(message) => modern(&message),
+            None => status(StatusCode::BAD_REQUEST),
+        },
         Method::POST => match read(body).await {
             Some(message) => post(&message, &burst),
             None => status(StatusCode::BAD_REQUEST),
@@ -140,6 +149,24 @@ fn post(message: &[u8], burst: &Burst) -> Response<Answer> {
         // Its name in a call is that of a small one.
         Some(Tool::Upload(_)) | None => status(StatusCode::BAD_REQUEST),
     }
+}
+
+fn modern(message: &[u8]) -> Response<Answer> {
+    let Some((id, method)) = wire::id_and_method(message) else {
+        return status(StatusCode::BAD_REQUEST);
+    };
+    let tail = match method {
+        b"server/discover" => wire::DISCOVER_TAIL,
+        b"tools/list" => wire::LIST_TAIL,
+        b"tools/call" => wire::MODERN_SMALL_TAIL,
+        _ => wire::NO_METHOD_TAIL,
+    };
+    let answer = [br#"{"jsonrpc":"2.0","id":"#.as_slice(), id, tail.as_bytes()].concat();
+    let mut response = json([Bytes::from(answer)]);
+    if tail == wire::NO_METHOD_TAIL {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
+    response
 }
 
 /// An event with one message.

@@ -45,7 +45,8 @@ pub fn bare(program: &OsStr) -> Command {
 pub struct Bridge {
     process: Arc<Mutex<Child>>,
     pid: u32,
-    stdin: ChildStdin,
+    /// `None` once it is closed.
+    stdin: Option<ChildStdin>,
     stdout: ChildStdout,
     stderr: File,
     buffer: Box<[u8]>,
@@ -81,7 +82,7 @@ impl Bridge {
                 format!("cannot start {}: {error}", command.get_program().display())
             })?;
         let pid = process.id();
-        let stdin = process.stdin.take().ok_or("the bridge has no stdin")?;
+        let stdin = process.stdin.take();
         let stdout = process.stdout.take().ok_or("the bridge has no stdout")?;
         let process = Arc::new(Mutex::new(process));
         let mut bridge = Bridge {
@@ -103,6 +104,16 @@ impl Bridge {
         bridge.send(&format!("{}\n", wire::INITIALIZED))?;
         bridge.call(Tool::Small)?;
         Ok(bridge)
+    }
+
+    /// Ends the bridge by the end of its stdin.
+    pub fn end(mut self) -> Result<(), Error> {
+        drop(self.stdin.take());
+        self.watchdog.waiting(true);
+        std::io::copy(&mut self.stdout, &mut std::io::sink())?;
+        self.watchdog.waiting(false);
+        let status = self.process.lock().unwrap_or_else(PoisonError::into_inner).wait()?;
+        if status.success() { Ok(()) } else { Err(self.gone(&status.to_string())) }
     }
 
     /// Process id of the bridge.
@@ -233,7 +244,8 @@ impl Bridge {
     }
 
     fn send(&mut self, text: &str) -> Result<(), Error> {
-        self.stdin.write_all(text.as_bytes()).map_err(|error| self.gone(&error.to_string()))
+        let Some(stdin) = &mut self.stdin else { return Err("stdin is closed".into()) };
+        stdin.write_all(text.as_bytes()).map_err(|error| self.gone(&error.to_string()))
     }
 
     /// The next line, with its end. `capacity` is the length that is expected.

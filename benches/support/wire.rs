@@ -9,7 +9,11 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use memchr::memmem;
 
-/// The revision that both sides speak.
+/// The path of the endpoint that speaks 2025-11-25, and of the one that speaks 2026-07-28.
+pub const LEGACY: &str = "/mcp";
+pub const MODERN: &str = "/modern";
+
+/// The revision that both sides speak at [`LEGACY`].
 pub const REVISION: &str = "2025-11-25";
 
 /// The session id that the server gives.
@@ -35,6 +39,21 @@ pub const INITIALIZE_RESULT: &str = concat!(
     r#"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25","#,
     r#""capabilities":{"tools":{}},"serverInfo":{"name":"bench","version":"1.0.0"}}}"#
 );
+
+/// What stands after the id in the answers of a server of [`MODERN`] to `server/discover`, `tools/list` and a small call.
+pub const DISCOVER_TAIL: &str = concat!(
+    r#","result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"#,
+    r#""ttlMs":3600000,"cacheScope":"public","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"bench","version":"1"}}}}"#
+);
+pub const LIST_TAIL: &str = concat!(
+    r#","result":{"resultType":"complete","tools":[{"name":"small","inputSchema":{"type":"object"}}],"#,
+    r#""ttlMs":3600000,"cacheScope":"public"}}"#
+);
+pub const MODERN_SMALL_TAIL: &str = concat!(
+    r#","result":{"resultType":"complete","content":[{"type":"text","text":"The quick brown fox jumps over the lazy dog, "#,
+    r#"and the result of the tool is forty-two."}],"isError":false}}"#
+);
+pub const NO_METHOD_TAIL: &str = r#","error":{"code":-32601,"message":"Method not found"}}"#;
 
 /// One notification of a burst.
 pub const NOTIFICATION: &str = concat!(
@@ -123,6 +142,11 @@ impl Tool {
 /// The id of a request or an answer of the benchmark.
 pub fn id(message: &[u8]) -> Option<u64> {
     number(message, br#""id":"#)
+}
+
+/// The id of a message as it stands there, and its method.
+pub fn id_and_method(message: &[u8]) -> Option<(&[u8], &[u8])> {
+    Some((until(message, br#""id":"#, b",}")?, until(message, br#""method":""#, b"\"")?))
 }
 
 /// Bytes of the answer to [`Tool::Json`] and of the message in [`Tool::Sse`] with so many bytes of text.

@@ -5,6 +5,7 @@
 //! server, or from a minimal one, because clients give up after half a minute. The session is then
 //! one that has to be made, as if the server had lost it; everything else waits for that.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -204,9 +205,10 @@ impl Bridge {
                 return Err(self.taken_back());
             }
             let sent = self.send(session, &outgoing, credential.as_ref().map(Credential::signer));
+            let mut sent = pin!(sent);
             let reply = match manner.limit {
                 None => sent.await?,
-                Some(limit) => timeout(limit, sent).await.unwrap_or_else(|_| {
+                Some(limit) => timeout(limit, sent.as_mut()).await.unwrap_or_else(|_| {
                     let text = format!("the server did not answer within {} s", limit.as_secs());
                     Err(Failure::new(FailureKind::Timeout, text).at(&self.endpoint.shown()))
                 })?,
@@ -237,6 +239,8 @@ impl Bridge {
             };
             let asking = manner.asking;
             let answer = authorizer.answer(&refused, credential.as_ref(), &mut progress, asking);
+            // In a box, for it is larger than all the rest of a request's way, and seldom needed.
+            let answer = Box::pin(answer);
             if let Some(ticket) = ticket {
                 ticket.set_sent(false);
             }

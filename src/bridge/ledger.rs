@@ -394,7 +394,12 @@ impl Ledger {
             if !table.take(ticket) {
                 return false;
             }
-            room.send();
+            if table.open.is_empty() {
+                // The client waits for this alone.
+                room.send_at_once();
+            } else {
+                room.send();
+            }
         }
         self.shut(ticket);
         true

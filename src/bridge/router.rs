@@ -188,8 +188,9 @@ impl Bridge {
         });
         let bridge = self.clone();
         tokio::spawn(async move {
-            let work = AssertUnwindSafe(bridge.exchange(ticket.clone(), message, place));
-            let panicked = work.catch_unwind().await.is_err();
+            // In a box, because a task is moved about a dozen times from its start to its end.
+            let work = Box::pin(bridge.exchange(ticket.clone(), message, place));
+            let panicked = AssertUnwindSafe(work).catch_unwind().await.is_err();
             // Nothing is left open by a defect.
             if ticket.is_open() {
                 let text = if panicked {
@@ -244,7 +245,7 @@ impl Bridge {
         let bridge = self.clone();
         tokio::spawn(async move {
             let _permit = permit;
-            bridge.deliver(message, place).await;
+            Box::pin(bridge.deliver(message, place)).await;
         });
     }
 }

@@ -121,9 +121,10 @@ fn expanded(
     words: &[OsString],
     env: Env<'_>,
 ) -> Result<Option<(Vec<OsString>, String, Origin)>, Misread> {
-    // Most bridges are started with a URL alone, and need not wait for more.
+    // Most bridges are started with a URL, and need not wait for the tree of all commands.
+    let is_url = |word: &OsString| word.to_str().is_some_and(|word| word.contains("://"));
     let may_be = |word: &OsString| word.to_str().is_some_and(names::is_name);
-    if !words.iter().skip(1).any(may_be) {
+    if words.get(1).is_some_and(is_url) || !words.iter().skip(1).any(may_be) {
         return Ok(None);
     }
     // The value of another bridge's flag must not be taken for the name.

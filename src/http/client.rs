@@ -10,7 +10,6 @@ use reqwest::{Certificate, ClientBuilder, Identity, redirect};
 use url::{Host, Url};
 
 use super::addresses::PublicOnly;
-use super::cookies::BoundedJar;
 use super::observe::Observer;
 use crate::limits::{
     IDLE_CONNECTION, IDLE_PLAIN_CONNECTION, KEEP_ALIVE, KEEP_ALIVE_ANSWER, MAX_CERTIFICATES,
@@ -105,9 +104,6 @@ pub(super) fn build(settings: &Settings, target: &Url) -> Result<reqwest::Client
     #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
     {
         builder = builder.tcp_user_timeout(UNACKNOWLEDGED);
-    }
-    if settings.cookies {
-        builder = builder.cookie_provider(Arc::new(BoundedJar::default()));
     }
     if settings.ipv4 {
         builder = builder.local_address(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED));

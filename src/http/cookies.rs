@@ -1,30 +1,58 @@
 //! Cookies that the server sets, kept in memory: load balancers tie a session to a machine by them.
 //!
-//! The library's jar does the matching; this only keeps a server from filling it.
+//! The library's jar does the matching; this keeps a server from filling it. The HTTP client's own support is not
+//! used: it parses the URL of every request anew, also where no server has ever set a cookie.
 
-use http::HeaderValue;
-use reqwest::cookie::{CookieStore, Jar};
+use std::sync::{PoisonError, RwLock};
+
+use cookie_store::CookieStore;
+use http::{HeaderMap, HeaderValue, header};
 use url::Url;
 
 use crate::limits::{MAX_COOKIE_HEADER, MAX_HEADER_TOKEN};
 use crate::secret::Secret;
 
 /// A jar of bounded size. It is only ever asked for one origin, because no redirect leaves it.
-#[derive(Default)]
-pub struct BoundedJar(Jar);
+#[derive(Debug, Default)]
+pub struct BoundedJar(RwLock<CookieStore>);
 
-impl CookieStore for BoundedJar {
-    fn set_cookies(&self, headers: &mut dyn Iterator<Item = &HeaderValue>, url: &Url) {
-        for header in headers {
-            let used = self.0.cookies(url).map_or(0, |cookies| cookies.len());
-            if header.len() <= MAX_HEADER_TOKEN && used + header.len() <= MAX_COOKIE_HEADER {
-                self.0.set_cookies(&mut std::iter::once(header), url);
+impl BoundedJar {
+    /// Takes the cookies that a response sets.
+    pub(super) fn take(&self, headers: &HeaderMap, url: &Url) {
+        for header in headers.get_all(header::SET_COOKIE) {
+            let Ok(cookie) = std::str::from_utf8(header.as_bytes()) else { continue };
+            let used = self.field(url).map_or(0, |field| field.len());
+            if cookie.len() <= MAX_HEADER_TOKEN && used + cookie.len() <= MAX_COOKIE_HEADER {
+                // What is no cookie, or one of another host, is passed over.
+                let _ = self.0.write().unwrap_or_else(PoisonError::into_inner).parse(cookie, url);
             }
         }
     }
 
-    fn cookies(&self, url: &Url) -> Option<HeaderValue> {
-        self.0.cookies(url)
+    /// Adds to a request the cookies it has to have, unless somebody else has set the field.
+    pub(super) fn give(&self, headers: &mut HeaderMap, url: &Url) {
+        if !headers.contains_key(header::COOKIE)
+            && let Some(field) = self.field(url)
+            && let Ok(mut field) = HeaderValue::try_from(field)
+        {
+            field.set_sensitive(true);
+            headers.insert(header::COOKIE, field);
+        }
+    }
+
+    /// The value of the `Cookie` field for a URL (RFC 6265, section 5.4), if there are cookies for it.
+    fn field(&self, url: &Url) -> Option<String> {
+        let store = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let mut field = String::new();
+        for (name, value) in store.get_request_values(url) {
+            if !field.is_empty() {
+                field.push_str("; ");
+            }
+            field.push_str(name);
+            field.push('=');
+            field.push_str(value);
+        }
+        (!field.is_empty()).then_some(field)
     }
 }
 
@@ -40,22 +68,44 @@ pub(super) fn value(header: &HeaderValue) -> Secret {
 mod tests {
     use super::*;
 
+    fn set(jar: &BoundedJar, url: &Url, cookie: &str) {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::SET_COOKIE, HeaderValue::from_str(cookie).unwrap());
+        jar.take(&headers, url);
+    }
+
+    fn sent(jar: &BoundedJar, url: &str) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        jar.give(&mut headers, &Url::parse(url).unwrap());
+        Some(headers.get(header::COOKIE)?.to_str().unwrap().to_owned())
+    }
+
     #[test]
     fn a_server_cannot_fill_the_jar() {
         let jar = BoundedJar::default();
         let url = Url::parse("https://h.example/mcp").unwrap();
         for n in 0..1000 {
-            let header =
-                HeaderValue::from_str(&format!("c{n}={}; Path=/", "x".repeat(1000))).unwrap();
-            jar.set_cookies(&mut std::iter::once(&header), &url);
+            set(&jar, &url, &format!("c{n}={}; Path=/", "x".repeat(1000)));
         }
-        let huge =
-            HeaderValue::from_str(&format!("huge={}", "x".repeat(MAX_HEADER_TOKEN))).unwrap();
-        jar.set_cookies(&mut std::iter::once(&huge), &url);
-        let sent = jar.cookies(&url).unwrap();
-        assert!(sent.len() <= MAX_COOKIE_HEADER);
-        assert!(sent.to_str().unwrap().contains("c0="));
-        assert!(!sent.to_str().unwrap().contains("huge"));
-        assert_eq!(jar.cookies(&Url::parse("https://other.example/").unwrap()), None);
+        set(&jar, &url, &format!("huge={}", "x".repeat(MAX_HEADER_TOKEN)));
+        let text = sent(&jar, url.as_str()).unwrap();
+        assert!(text.len() <= MAX_COOKIE_HEADER);
+        assert!(text.contains("c0="));
+        assert!(!text.contains("huge"));
+        assert_eq!(sent(&jar, "https://other.example/"), None);
+    }
+
+    #[test]
+    fn what_a_person_has_set_stays() {
+        let jar = BoundedJar::default();
+        let url = Url::parse("https://h.example/mcp").unwrap();
+        let mut headers = HeaderMap::new();
+        jar.give(&mut headers, &url);
+        assert!(headers.is_empty());
+        set(&jar, &url, "a=1");
+        headers.insert(header::COOKIE, HeaderValue::from_static("b=2"));
+        jar.give(&mut headers, &url);
+        assert_eq!(headers[header::COOKIE], "b=2");
+        assert_eq!(sent(&jar, url.as_str()).as_deref(), Some("a=1"));
     }
 }

@@ -27,7 +27,7 @@ impl<T> Clone for Sender<T> {
 /// The receiving half.
 pub type Receiver<T> = mpsc::Receiver<Queued<T>>;
 
-/// A value in the queue; its bytes are given back when this is dropped.
+/// A value in the queue; its bytes are given back when this is dropped, which has to be once all is done with it.
 #[derive(Debug)]
 pub struct Queued<T> {
     /// The value.
@@ -55,7 +55,7 @@ impl<T> Sender<T> {
         let share = u32::try_from(size.clamp(1, self.capacity)).unwrap_or(u32::MAX);
         let share = self.budget.clone().acquire_many_owned(share).await.map_err(|_| Closed)?;
         let place = self.channel.reserve().await.map_err(|_| Closed)?;
-        Ok(Room { place, share })
+        Ok(Room { place, share, capacity: self.capacity })
     }
 
     /// Waits for room, then appends `value`, which stands for `size` bytes.
@@ -72,9 +72,15 @@ impl<T> Sender<T> {
 pub struct Room<'a, T> {
     place: mpsc::Permit<'a, Queued<T>>,
     share: OwnedSemaphorePermit,
+    capacity: usize,
 }
 
 impl<T> Room<'_, T> {
+    /// Whether everything sent before is done with, and nobody else has room.
+    pub fn is_alone(&self) -> bool {
+        self.share.semaphore().available_permits() + self.share.num_permits() == self.capacity
+    }
+
     /// Appends the value for which the room was reserved.
     pub fn put(self, value: T) {
         self.place.send(Queued { value, _share: self.share });
@@ -104,6 +110,23 @@ mod tests {
         drop(receiver.recv().await);
         sender.send('c', 1000).await.unwrap();
         assert!(sender.send('d', 1).now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn alone_is_who_comes_after_everything_is_done_with() {
+        let (sender, mut receiver) = queue(10);
+        let room = sender.reserve(3).await.unwrap();
+        assert!(room.is_alone());
+        let other = sender.reserve(3).await.unwrap();
+        assert!(!room.is_alone() && !other.is_alone());
+        room.put('a');
+        assert!(!other.is_alone());
+        let taken = receiver.recv().await;
+        assert!(!other.is_alone());
+        drop(taken);
+        assert!(other.is_alone());
+        drop(other);
+        assert!(sender.reserve(1000).await.unwrap().is_alone());
     }
 
     #[tokio::test]

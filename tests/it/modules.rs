@@ -138,7 +138,7 @@ fn modules_use_only_what_lies_below_them() {
         ("transport", &["http", "jsonrpc"]),
         ("trace", &["http", "jsonrpc", "logging", "random", "stdio", "transport"]),
         ("http", &[]),
-        ("stdio", &["jsonrpc"]),
+        ("stdio", &["jsonrpc", "platform"]),
         ("jsonrpc", &[]),
         ("demo", &[]),
         ("error", &["jsonrpc"]),

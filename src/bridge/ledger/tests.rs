@@ -29,7 +29,7 @@ impl Write for Lines {
 
 fn ledger() -> (Ledger, Outbox, mpsc::Receiver<u8>) {
     let (sender, receiver) = mpsc::channel();
-    let outbox = Outbox::spawn(Lines(sender), None).unwrap();
+    let outbox = Outbox::spawn(Lines(sender), None, None).unwrap();
     (Ledger::new(outbox.clone(), MAX_REQUESTS_IN_FLIGHT), outbox, receiver)
 }
 
