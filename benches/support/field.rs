@@ -27,8 +27,8 @@ pub const SIZES: [usize; 5] = [1 << 10, 32 << 10, 1 << 20, 32 << 20, 256 << 20];
 /// Bridges that are idle at once.
 pub const IDLE_BRIDGES: usize = 30;
 
-/// A bridge with nothing to do has settled after this long.
-const SETTLED: Duration = Duration::from_secs(2);
+/// A bridge with nothing to do has settled after this long: connections that are kept for the next request are closed.
+const SETTLED: Duration = Duration::from_secs(10);
 
 /// How often everything is done.
 #[derive(Clone, Copy)]
