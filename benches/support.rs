@@ -5,8 +5,9 @@
 //! drives its pipes; `start` measures the start; `measure` holds the other measurements; `process`
 //! reads what the kernel knows of a process; `report` compares with the targets and prints.
 //!
-//! Side by side with other bridges: `contender` knows how each is started, `side` is what all ways have in common,
-//! `field` holds the measurements, `growth` fits lines to them, and `page` writes what was found.
+//! Side by side with other bridges: `contender` knows how each is started, `side` is what all ways have in
+//! common, `signed_in` leaves a sign-in in their stores, `field` holds the measurements, `growth` fits lines to
+//! them, and `page` writes what was found. `tally` counts what a program does, `counts` compares that with before.
 
 #![allow(dead_code, reason = "each benchmark uses some of the parts")]
 
@@ -21,6 +22,7 @@ pub mod process;
 pub mod report;
 pub mod server;
 pub mod side;
+pub mod signed_in;
 pub mod start;
 pub mod stdio;
 pub mod tally;

@@ -52,13 +52,20 @@ impl Contender {
         ]
     }
 
-    /// The command that starts it, with `home` in the place of the person's folder: none finds anything there.
-    pub fn command(&self, url: &str, home: &Path) -> Command {
+    /// The program alone, with `home` in the place of the person's folder.
+    pub fn bare(&self, home: &Path) -> Command {
         let mut command = stdio::bare(&self.program);
-        command.args(&self.before).arg(url).args(&self.after).env("HOME", home);
+        command.env("HOME", home);
         for name in ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"] {
             command.env_remove(name);
         }
+        command
+    }
+
+    /// The command that starts it, with `home` in the place of the person's folder: none finds anything there.
+    pub fn command(&self, url: &str, home: &Path) -> Command {
+        let mut command = self.bare(home);
+        command.args(&self.before).arg(url).args(&self.after);
         command
     }
 }

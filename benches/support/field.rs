@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use super::process;
 use super::report::Unit;
 use super::server::Server;
 use super::side::{Lane, Side};
+use super::signed_in;
 use super::start;
 use super::wire::{self, Tool};
 
@@ -151,14 +153,14 @@ impl Field {
     fn start(&mut self) -> Result<(), Error> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let nowhere = format!("http://{}/mcp", listener.local_addr()?);
-        let url = self.server.url();
+        let (url, secured) = (self.server.url(), self.server.secured_url());
         let cold = forget_files();
         for (temperature, times) in [("warm", self.effort.rounds), ("cold", 2)] {
             if temperature == "cold" && !cold {
                 eprintln!("  cold starts need the right to drop the system's file cache");
                 continue;
             }
-            let mut values = [Vec::new(), Vec::new()];
+            let mut values = [Vec::new(), Vec::new(), Vec::new()];
             for lane in &self.lanes {
                 let Some(contender) = &lane.contender else {
                     values.iter_mut().for_each(|values| values.push(Err(String::new())));
@@ -180,10 +182,18 @@ impl Field {
                 }));
                 values[1].push(times(&|| {
                     ready();
-                    first_answer(contender, &url, self)
+                    first_answer(contender, &url, self.home.path())
+                }));
+                let home = tempfile::tempdir()?;
+                let prepared = signed_in::prepare(contender, &secured, home.path());
+                values[2].push(prepared.map_err(|error| error.to_string()).and_then(|()| {
+                    times(&|| {
+                        ready();
+                        first_answer(contender, &secured, home.path())
+                    })
                 }));
             }
-            let [post, answer] = values;
+            let [post, answer, signed_in] = values;
             self.note(
                 "Start",
                 format!("exec to first request, {temperature}"),
@@ -195,6 +205,12 @@ impl Field {
                 format!("exec to first answer, {temperature}"),
                 Unit::Milliseconds,
                 answer,
+            );
+            self.note(
+                "Start",
+                format!("exec to first answer with a stored token, {temperature}"),
+                Unit::Milliseconds,
+                signed_in,
             );
         }
         Ok(())
@@ -406,7 +422,7 @@ impl Field {
 }
 
 /// The memory of several idle bridges together.
-fn many(contender: &Contender, url: &str, home: &std::path::Path) -> Result<Option<f64>, String> {
+fn many(contender: &Contender, url: &str, home: &Path) -> Result<Option<f64>, String> {
     let mut lanes: Vec<Lane> =
         (0..IDLE_BRIDGES).map(|_| Lane::new(Some(contender.clone()))).collect();
     lanes.iter_mut().for_each(|lane| lane.connect(url, home));
@@ -419,8 +435,8 @@ fn many(contender: &Contender, url: &str, home: &std::path::Path) -> Result<Opti
 }
 
 /// From exec to the line with the answer to `initialize`.
-fn first_answer(contender: &Contender, url: &str, field: &Field) -> Result<Duration, Error> {
-    let mut command = contender.command(url, field.home.path());
+fn first_answer(contender: &Contender, url: &str, home: &Path) -> Result<Duration, Error> {
+    let mut command = contender.command(url, home);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let (stdin, mut writer) = std::io::pipe()?;
     writer.write_all(format!("{}\n", wire::INITIALIZE).as_bytes())?;

@@ -92,7 +92,7 @@ fn latency(program: &OsStr, server: &Server, effort: Effort) -> Result<Vec<Row>,
             .bridged(percentile(&bridged, percent).as_secs_f64())
     };
     Ok(vec![
-        row("latency of a call, p50", 50).target(Target::AddsAtMost(0.000_100)),
+        row("latency of a call, p50", 50).target(Target::AddsAtMost(0.000_080)),
         row("latency of a call, p99", 99),
     ])
 }
@@ -112,7 +112,9 @@ fn requests(program: &OsStr, server: &Server, effort: Effort) -> Result<Vec<Row>
         |direct| direct.parallel(effort.parallel, IN_FLIGHT),
         |bridge| bridge.parallel(effort.parallel, IN_FLIGHT),
     )
-    .map(|[rate, cpu]| vec![rate.target(Target::RatioAtLeast(0.5)), cpu])
+    .map(|[rate, cpu]| {
+        vec![rate.target(Target::RatioAtLeast(0.5)), cpu.target(Target::AtMost(0.000_080))]
+    })
 }
 
 fn notifications(program: &OsStr, server: &Server, effort: Effort) -> Result<Vec<Row>, Error> {
@@ -128,7 +130,7 @@ fn notifications(program: &OsStr, server: &Server, effort: Effort) -> Result<Vec
         |direct| direct.call(burst),
         |bridge| bridge.call(burst),
     )
-    .map(|[rate, cpu]| vec![rate.target(Target::AtLeast(500_000.0)), cpu])
+    .map(|[rate, cpu]| vec![rate.target(Target::AtLeast(700_000.0)), cpu])
 }
 
 /// Requests and notifications with `--trace`.
@@ -183,7 +185,7 @@ fn large(program: &OsStr, server: &Server, effort: Effort) -> Result<Vec<Row>, E
         )?;
         rate.scale(wire::LARGE as f64, Unit::BytesPerSecond);
         cpu.scale(1.0, Unit::Milliseconds);
-        rows.extend([rate.target(Target::RatioAtLeast(0.5)), cpu]);
+        rows.extend([rate.target(Target::RatioAtLeast(0.6)), cpu]);
     }
     Ok(rows)
 }
@@ -231,7 +233,7 @@ fn memory(program: &OsStr, server: &Server, effort: Effort) -> Result<Vec<Row>, 
     let mebibyte = f64::from(1024 * 1024);
     let bridge = Bridge::connect(program, &server.url())?;
     std::thread::sleep(SETTLED);
-    add("resident, idle", process::resident(bridge.pid()), Target::AtMost(10.0 * mebibyte));
+    add("resident, idle", process::resident(bridge.pid()), Target::AtMost(8.0 * mebibyte));
     drop(bridge);
     for (name, after, tool) in [
         ("peak resident, 32 MiB as JSON", "resident afterwards, JSON", Tool::Json(wire::LARGE)),
@@ -241,7 +243,7 @@ fn memory(program: &OsStr, server: &Server, effort: Effort) -> Result<Vec<Row>, 
         for _ in 0..effort.rounds {
             bridge.call(tool)?;
         }
-        let limit = 2.0 * wire::LARGE as f64 + 10.0 * mebibyte;
+        let limit = 1.5 * wire::LARGE as f64 + 8.0 * mebibyte;
         add(name, process::peak(bridge.pid()), Target::AtMost(limit));
         std::thread::sleep(SETTLED);
         add(after, process::resident(bridge.pid()), Target::None);
@@ -254,7 +256,7 @@ fn memory(program: &OsStr, server: &Server, effort: Effort) -> Result<Vec<Row>, 
 
 fn size(program: &OsStr, _: &Server, _: Effort) -> Result<Vec<Row>, Error> {
     let bytes = std::fs::metadata(program)?.len() as f64;
-    let limit = 9.0 * f64::from(1024 * 1024);
+    let limit = 8.0 * f64::from(1024 * 1024);
     Ok(vec![
         Row::new("size of the binary", Unit::Mebibytes)
             .bridged(bytes)

@@ -15,7 +15,10 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{
+    ALLOW, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, WWW_AUTHENTICATE,
+};
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -54,6 +57,11 @@ impl Server {
     /// The address of the MCP endpoint.
     pub fn url(&self) -> String {
         format!("http://{}{}", self.address, wire::LEGACY)
+    }
+
+    /// The address of the one that wants a token.
+    pub fn secured_url(&self) -> String {
+        format!("http://{}{}", self.address, wire::SECURED)
     }
 
     /// The address of the one that speaks 2026-07-28 alone.
@@ -102,6 +110,8 @@ pub fn serve() -> Result<(), Error> {
 async fn answer(request: Request<Incoming>, burst: Burst) -> Result<Response<Answer>, Infallible> {
     let (head, body) = request.into_parts();
     Ok(match head.method {
+        Method::GET if head.uri.path().starts_with("/.well-known/") => document(&head),
+        _ if head.uri.path() == wire::SECURED && !is_signed_in(&head.headers) => refused(&head),
         Method::POST if head.uri.path() == wire::MODERN => match read(body).await {
             Some(message) => modern(&message),
             None => status(StatusCode::BAD_REQUEST),
@@ -149,6 +159,49 @@ fn post(message: &[u8], burst: &Burst) -> Response<Answer> {
         // Its name in a call is that of a small one.
         Some(Tool::Upload(_)) | None => status(StatusCode::BAD_REQUEST),
     }
+}
+
+fn is_signed_in(headers: &HeaderMap) -> bool {
+    let given = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    given.and_then(|given| given.strip_prefix(b"Bearer ")) == Some(wire::TOKEN.as_bytes())
+}
+
+/// The address of this server, as the client calls it.
+fn origin(head: &Parts) -> String {
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    format!("http://{}", host.unwrap_or_default())
+}
+
+fn refused(head: &Parts) -> Response<Answer> {
+    let challenge = format!(
+        r#"Bearer resource_metadata="{}/.well-known/oauth-protected-resource{}""#,
+        origin(head),
+        wire::SECURED
+    );
+    let mut response = status(StatusCode::UNAUTHORIZED);
+    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// What the endpoint that wants a token says of itself (RFC 9728), and its authorization server (RFC 8414).
+fn document(head: &Parts) -> Response<Answer> {
+    let (path, origin) = (head.uri.path(), origin(head));
+    let text = if path == format!("/.well-known/oauth-protected-resource{}", wire::SECURED) {
+        format!(
+            r#"{{"resource":"{origin}{}","authorization_servers":["{origin}"]}}"#,
+            wire::SECURED
+        )
+    } else if path == "/.well-known/oauth-authorization-server" {
+        let (supported, methods) = (r#"["code"]"#, r#"["S256"]"#);
+        format!(
+            r#"{{"issuer":"{origin}","authorization_endpoint":"{origin}/authorize","token_endpoint":"{origin}/token","registration_endpoint":"{origin}/register","response_types_supported":{supported},"code_challenge_methods_supported":{methods}}}"#
+        )
+    } else {
+        return status(StatusCode::NOT_FOUND);
+    };
+    json([Bytes::from(text)])
 }
 
 fn modern(message: &[u8]) -> Response<Answer> {

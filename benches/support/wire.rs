@@ -13,6 +13,12 @@ use memchr::memmem;
 pub const LEGACY: &str = "/mcp";
 pub const MODERN: &str = "/modern";
 
+/// The path of the endpoint that speaks 2025-11-25 to whoever has [`TOKEN`].
+pub const SECURED: &str = "/secured";
+
+/// The access token.
+pub const TOKEN: &str = "fake-bench-token";
+
 /// The revision that both sides speak at [`LEGACY`].
 pub const REVISION: &str = "2025-11-25";
 

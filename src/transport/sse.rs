@@ -237,7 +237,9 @@ impl Decoder {
         match &line[..field] {
             b"data" if self.discarding.is_some() => {}
             b"data" => {
-                let data = line.slice(value..);
+                // Not a slice: that would count one more reference to the piece.
+                line.advance(value);
+                let data = line;
                 // A line end comes between two lines, of which the first may be empty.
                 let joined = match &self.data {
                     Data::None => 0,
