@@ -182,14 +182,14 @@ impl Field {
                 }));
                 values[1].push(times(&|| {
                     ready();
-                    first_answer(contender, &url, self.home.path())
+                    first_answer(contender, &url, self.home.path(), &[])
                 }));
                 let home = tempfile::tempdir()?;
                 let prepared = signed_in::prepare(contender, &secured, home.path());
-                values[2].push(prepared.map_err(|error| error.to_string()).and_then(|()| {
+                values[2].push(prepared.map_err(|error| error.to_string()).and_then(|flags| {
                     times(&|| {
                         ready();
-                        first_answer(contender, &secured, home.path())
+                        first_answer(contender, &secured, home.path(), flags)
                     })
                 }));
             }
@@ -435,8 +435,14 @@ fn many(contender: &Contender, url: &str, home: &Path) -> Result<Option<f64>, St
 }
 
 /// From exec to the line with the answer to `initialize`.
-fn first_answer(contender: &Contender, url: &str, home: &Path) -> Result<Duration, Error> {
+fn first_answer(
+    contender: &Contender,
+    url: &str,
+    home: &Path,
+    flags: &[&str],
+) -> Result<Duration, Error> {
     let mut command = contender.command(url, home);
+    command.args(flags);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let (stdin, mut writer) = std::io::pipe()?;
     writer.write_all(format!("{}\n", wire::INITIALIZE).as_bytes())?;

@@ -156,6 +156,9 @@ fn post(message: &[u8], burst: &Burst) -> Response<Answer> {
             pieces.push_back(Bytes::from(format!("{}{id}}}\n\n", wire::LARGE_TAIL)));
             sse(Answer::pieces(pieces, false))
         }
+        None if matches!(wire::id_and_method(message), Some((_, b"tools/list"))) => {
+            json([Bytes::from(format!(r#"{{"jsonrpc":"2.0","id":{id}{}"#, wire::TOOLS_TAIL))])
+        }
         // Its name in a call is that of a small one.
         Some(Tool::Upload(_)) | None => status(StatusCode::BAD_REQUEST),
     }

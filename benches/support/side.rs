@@ -115,7 +115,9 @@ impl Lane {
     }
 
     fn fail(&mut self, error: &Error) -> String {
-        eprintln!("  {}: {error}", self.name);
+        let told = error.to_string();
+        let last = told.lines().last().unwrap_or_default();
+        eprintln!("  {}: {} … {last}", self.name, told.lines().next().unwrap_or_default());
         let line = error
             .to_string()
             .lines()

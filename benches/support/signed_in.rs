@@ -15,13 +15,18 @@ const EXPIRES: u64 = 4_000_000_000;
 
 const CLIENT: &str = "bench-client";
 
-/// Puts a sign-in to the server at `url` into the store of the bridge, below `home`.
+/// Puts a sign-in to the server at `url` into the store of the bridge, below `home`. Gives the flags with which it
+/// looks there.
 ///
 /// # Errors
 /// If it has no store, or takes nothing over.
-pub fn prepare(contender: &Contender, url: &str, home: &Path) -> Result<(), Error> {
+pub fn prepare(
+    contender: &Contender,
+    url: &str,
+    home: &Path,
+) -> Result<&'static [&'static str], Error> {
     match contender.name {
-        "mcp-remote" => mcp_remote(url, home),
+        "mcp-remote" => mcp_remote(url, home).map(|()| &[][..]),
         "mcp-stdio" => {
             let sign_in = json!({
                 "access_token": TOKEN,
@@ -34,7 +39,15 @@ pub fn prepare(contender: &Contender, url: &str, home: &Path) -> Result<(), Erro
             });
             let folder = home.join(".config/mcp-stdio");
             fs::create_dir_all(&folder)?;
-            Ok(fs::write(folder.join("tokens.json"), json!({ url: sign_in }).to_string())?)
+            let file = folder.join("tokens.json");
+            fs::write(&file, json!({ url: sign_in }).to_string())?;
+            // What others may read is not taken.
+            #[cfg(unix)]
+            for (path, mode) in [(&folder, 0o700), (&file, 0o600)] {
+                use std::os::unix::fs::PermissionsExt as _;
+                fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+            }
+            Ok(&["--oauth"])
         }
         "mcp-tether" => {
             // It takes over what mcp-remote has, which is a check of that as well.
@@ -42,7 +55,7 @@ pub fn prepare(contender: &Contender, url: &str, home: &Path) -> Result<(), Erro
             let mut import = contender.bare(home);
             let output = import.args(["auth", "import", url, "--yes"]).output()?;
             let said = || String::from_utf8_lossy(&output.stderr).into_owned();
-            if output.status.success() { Ok(()) } else { Err(said().into()) }
+            if output.status.success() { Ok(&[]) } else { Err(said().into()) }
         }
         _ => Err("it keeps no sign-ins".into()),
     }

@@ -61,6 +61,13 @@ pub const MODERN_SMALL_TAIL: &str = concat!(
 );
 pub const NO_METHOD_TAIL: &str = r#","error":{"code":-32601,"message":"Method not found"}}"#;
 
+/// What stands after the id in the answer of a server of [`LEGACY`] to `tools/list`, which some bridges ask for.
+pub const TOOLS_TAIL: &str = concat!(
+    r#","result":{"tools":[{"name":"small","inputSchema":{"type":"object"}},{"name":"small-sse","inputSchema":{"type":"object"}},"#,
+    r#"{"name":"burst","inputSchema":{"type":"object"}},{"name":"json","inputSchema":{"type":"object"}},"#,
+    r#"{"name":"sse","inputSchema":{"type":"object"}}]}}"#
+);
+
 /// One notification of a burst.
 pub const NOTIFICATION: &str = concat!(
     r#"{"jsonrpc":"2.0","method":"notifications/progress","#,
