@@ -21,7 +21,7 @@ impl BoundedJar {
     pub(super) fn take(&self, headers: &HeaderMap, url: &Url) {
         for header in headers.get_all(header::SET_COOKIE) {
             let Ok(cookie) = std::str::from_utf8(header.as_bytes()) else { continue };
-            let used = self.field(url).map_or(0, |field| field.len());
+            let used = self.size();
             if cookie.len() <= MAX_HEADER_TOKEN && used + cookie.len() <= MAX_COOKIE_HEADER {
                 // What is no cookie, or one of another host, is passed over.
                 let _ = self.0.write().unwrap_or_else(PoisonError::into_inner).parse(cookie, url);
@@ -38,6 +38,12 @@ impl BoundedJar {
             field.set_sensitive(true);
             headers.insert(header::COOKIE, field);
         }
+    }
+
+    /// Bytes of all cookies with their attributes, those of other paths and those that are over included.
+    fn size(&self) -> usize {
+        let store = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        store.iter_any().map(|cookie| cookie.to_string().len()).sum()
     }
 
     /// The value of the `Cookie` field for a URL (RFC 6265, section 5.4), if there are cookies for it.
@@ -93,6 +99,18 @@ mod tests {
         assert!(text.contains("c0="));
         assert!(!text.contains("huge"));
         assert_eq!(sent(&jar, "https://other.example/"), None);
+    }
+
+    #[test]
+    fn nor_with_cookies_that_are_never_sent() {
+        let jar = BoundedJar::default();
+        let url = Url::parse("https://h.example/mcp").unwrap();
+        for n in 0..1000 {
+            set(&jar, &url, &format!("c{n}=1; Path=/elsewhere/{}", "x".repeat(900)));
+            set(&jar, &url, &format!("d{n}={}; Max-Age=1; Path=/{n}", "x".repeat(900)));
+        }
+        assert!(jar.size() <= MAX_COOKIE_HEADER, "{}", jar.size());
+        assert_eq!(sent(&jar, url.as_str()), None);
     }
 
     #[test]
