@@ -129,9 +129,6 @@ impl Http {
         while redirects <= MAX_REDIRECTS {
             let mut message = reqwest::Request::new(method.clone(), url.clone());
             *message.headers_mut() = headers.clone();
-            if let Some(cookies) = &self.cookies {
-                cookies.give(message.headers_mut(), &url);
-            }
             if let Some(sign) = sign {
                 // For the URL that it really goes to, which a redirect may have changed.
                 let body = body.as_deref().unwrap_or_default();
@@ -150,6 +147,10 @@ impl Http {
                     redactor: &self.redactor,
                 });
                 on_sent = Some(watched.on_sent(on_sent));
+            }
+            // Last: they are the connection's, neither signed nor shown.
+            if let Some(cookies) = &self.cookies {
+                cookies.give(message.headers_mut(), &url);
             }
             let handed_over = body::HandedOver::new(on_sent);
             if let Some(bytes) = &body {

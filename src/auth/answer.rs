@@ -144,12 +144,7 @@ impl Authorizer {
         used: Option<&Credential>,
         progress: &mut Progress,
     ) -> Result<Option<Want>, AuthError> {
-        self.load().await;
-        let sent = used.map(|used| used.generation);
-        if self.held().credential().is_some_and(|now| Some(now.generation) != sent) {
-            return Ok(None);
-        }
-        if self.switched(refused, used, progress)? {
+        if self.has_another(refused, used, progress).await? {
             return Ok(None);
         }
         let record = self.held().record();
@@ -233,6 +228,19 @@ impl Authorizer {
         Ok(want)
     }
 
+    /// Whether there is something else to send than what was refused, without asking anybody.
+    async fn has_another(
+        self: &Arc<Self>,
+        refused: &Refused,
+        used: Option<&Credential>,
+        progress: &mut Progress,
+    ) -> Result<bool, AuthError> {
+        self.load().await;
+        let sent = used.map(|used| used.generation);
+        let newer = self.held().credential().is_some_and(|now| Some(now.generation) != sent);
+        Ok(newer || self.switched(refused, used, progress)?)
+    }
+
     /// Obtains a token that needs nobody, and falls back to nothing else. `None` if that was enough: a
     /// person may have to sign in at their company's identity provider first. The caller waits since `since`.
     async fn answer_unattended(
@@ -242,12 +250,7 @@ impl Authorizer {
         progress: &mut Progress,
         since: Instant,
     ) -> Result<Option<Want>, AuthError> {
-        self.load().await;
-        let sent = used.map(|used| used.generation);
-        if self.held().credential().is_some_and(|now| Some(now.generation) != sent) {
-            return Ok(None);
-        }
-        if self.switched(refused, used, progress)? {
+        if self.has_another(refused, used, progress).await? {
             return Ok(None);
         }
         let record = self.held().record();

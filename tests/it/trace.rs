@@ -30,6 +30,22 @@ fn place() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
+fn cookies_are_sent_and_not_shown() {
+    let server = Server::start();
+    let (_folder, path) = place();
+    let cookie = Reply::status(202).header("set-cookie", "lb=node-7; Path=/");
+    server.once("notifications/initialized", cookie);
+    let bridge = Bridge::with(&server.url()).path("--trace", &path).ready(&server);
+    bridge.ask(1, "tools/list").result();
+    bridge.finish();
+    assert_eq!(server.wait("tools/list", 1)[0].header("cookie"), Some("lb=node-7"));
+    let records = read(&path);
+    let requests = of(&records, "request");
+    assert!(!requests.is_empty());
+    assert!(requests.iter().all(|request| header(request, "cookie").is_none()), "{requests:?}");
+}
+
+#[test]
 fn every_message_and_every_exchange() {
     let server = Server::start();
     let (_folder, path) = place();
