@@ -8,6 +8,7 @@ does too.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -385,7 +387,8 @@ def test_a_sign_in(both: Both) -> None:
         assert theirs.page is ours.page is None
 
 
-PORT = 24_117
+PORT = 19_117
+"""Below the ports that the system or a test takes for something else."""
 
 
 @pytest.mark.parametrize(
@@ -497,6 +500,20 @@ def test_what_to_register_with(both: Both, tmp_path: Path, at: str) -> None:
 
 
 INFO = {"client_id": "fake-client", "client_secret": "${FAKE_SECRET}"}
+GIVEN = ("--static-oauth-client-info", json.dumps(INFO))
+
+
+@contextmanager
+def remote_of_a_given_client(**about: Any) -> Iterator[Remote]:
+    """A server for a client that is registered beforehand, for which both insist on the port that is derived
+    from the URL: a URL with one below those that the system or a test takes for something else."""
+    for _ in range(100):
+        with Remote(protected=True, **about) as remote:
+            derived = 3335 + int(hashlib.md5(remote.url.encode()).hexdigest()[:4], 16) % 45_816
+            if derived < 19_000:
+                yield remote
+                return
+    raise AssertionError("no URL")
 
 
 @pytest.mark.parametrize(
@@ -510,7 +527,7 @@ INFO = {"client_id": "fake-client", "client_secret": "${FAKE_SECRET}"}
 )
 def test_a_given_client(both: Both, said: dict[str, str], methods: tuple[str, ...], basic: bool) -> None:
     words = ("--static-oauth-client-info", json.dumps(INFO | said))
-    with Remote(protected=True, methods=methods, registers=False) as remote:
+    with remote_of_a_given_client(methods=methods, registers=False) as remote:
         theirs, ours = both.run(remote, remote.url, *words, FAKE_SECRET="fake-secret-of-a-client")
         # The port too: a redirect URI is registered beforehand, as mcp-remote derives it.
         signed_in(theirs, ours)
@@ -533,7 +550,7 @@ def _authentication(run: Run) -> tuple[bool, str, str]:
 def test_a_secret_that_is_typed(both: Both) -> None:
     """Documented: it works, and is warned about."""
     words = ("--static-oauth-client-info", json.dumps(INFO | {"client_secret": "fake-typed-secret"}))
-    with Remote(protected=True, registers=False) as remote:
+    with remote_of_a_given_client(registers=False) as remote:
         _, ours = both.run(remote, remote.url, *words, "--debug")
         assert _authentication(ours)[2] == "fake-typed-secret"
         assert "list of processes" in ours.logged and "fake-typed-secret" not in ours.logged
@@ -582,14 +599,15 @@ def test_a_page_that_may_not_be(both: Both, url: str) -> None:
         (),
         ("--header", "X-Tenant: ${TENANT}", "--resource", "https://tenant1.example.net/"),
         ("--authorize-param", "prompt=consent", "--device-code"),
-        ("--static-oauth-client-info", json.dumps(INFO)),
+        GIVEN,
     ],
     ids=["plain", "flags", "device", "given"],
 )
 def test_sign_ins_are_taken_over(both: Both, words: tuple[str, ...]) -> None:
     """What mcp-remote has obtained goes on here, and nobody signs in."""
     variables = {"TENANT": "blue", "FAKE_SECRET": "fake-secret-of-a-client"}
-    with Remote(protected=True, expires_in=1) as remote:
+    remotes = remote_of_a_given_client if words == GIVEN else partial(Remote, protected=True)
+    with remotes(expires_in=1) as remote:
         before = both.one("mcp-remote", remote, remote.url, *words, **variables)
         folder = str(both.directory / "mcp-remote" / "mcp-auth")
         files = {path: path.read_bytes() for path in Path(folder).rglob("*.json")}
