@@ -2,6 +2,7 @@
 //!
 //! * [`addresses`]: which addresses are of the public internet.
 //! * [`client`]: building the client from [`Settings`].
+//! * [`tls`]: trusted roots and client certificates.
 //! * [`redirect`]: which redirects are followed.
 //! * [`cookies`]: the server's cookies, bounded.
 //! * [`body`]: a request body that tells when it has been handed to a connection.
@@ -23,6 +24,7 @@ pub mod redirect;
 pub mod sign;
 #[cfg(feature = "simulation")]
 pub mod simulated;
+pub mod tls;
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -94,7 +96,7 @@ impl Http {
     /// A client for the server at `target`.
     ///
     /// # Errors
-    /// If certificates or keys cannot be used, or the system has no trusted roots.
+    /// If certificates or keys cannot be used.
     pub fn new(
         settings: &Settings,
         target: &Url,

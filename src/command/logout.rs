@@ -21,7 +21,6 @@ pub(super) async fn run(
 ) -> Result<ExitCode, CommandError> {
     start_log(&args.log, false, log)?;
     let store = stores(Places::find(env), sign_in::choice(&args.store), KEYRING_PATIENCE)?;
-    crate::http::client::install_crypto_provider();
     let mut settings = connection(&args.connection, env)?;
     let redactor = Arc::new(Redactor::default());
     let trace = start_trace(&args.log, log, "logout", "")?;

@@ -41,7 +41,6 @@ impl Remote {
         max_message: usize,
         patience: Duration,
     ) -> Result<Remote, CommandError> {
-        crate::http::client::install_crypto_provider();
         let Target { url, headers, supply, connection, transport, sign_in, aws, redactor, tap } =
             target;
         let http = Http::new(&connection, &url, redactor.clone())?;

@@ -1,19 +1,18 @@
-//! Building the client: trust, identity, proxies, timeouts.
+//! Building the client: proxies, timeouts, limits.
 
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Certificate, ClientBuilder, Identity, redirect};
+use reqwest::{ClientBuilder, redirect};
 use url::{Host, Url};
 
 use super::addresses::PublicOnly;
 use super::observe::Observer;
 use crate::limits::{
-    IDLE_CONNECTION, IDLE_PLAIN_CONNECTION, KEEP_ALIVE, KEEP_ALIVE_ANSWER, MAX_CERTIFICATES,
-    MAX_IDLE_CONNECTIONS, MAX_RESPONSE_FIELDS, MAX_RESPONSE_HEAD, UNACKNOWLEDGED,
+    IDLE_CONNECTION, IDLE_PLAIN_CONNECTION, KEEP_ALIVE, KEEP_ALIVE_ANSWER, MAX_IDLE_CONNECTIONS,
+    MAX_RESPONSE_FIELDS, MAX_RESPONSE_HEAD, UNACKNOWLEDGED,
 };
 
 /// What a person can set about connections.
@@ -67,21 +66,14 @@ pub enum SetupError {
         reason: String,
     },
     /// The TLS library refused.
-    #[error(
-        "TLS cannot be set up: {0}; if this system has no CA certificates, install them or use --ca-cert"
-    )]
+    #[error("TLS cannot be set up: {0}")]
     Tls(String),
-}
-
-/// Makes `ring` the cryptography of every TLS connection of this process.
-pub fn install_crypto_provider() {
-    // It fails only if one is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// A client for `target`.
 pub(super) fn build(settings: &Settings, target: &Url) -> Result<reqwest::Client, SetupError> {
     let mut builder = ClientBuilder::new()
+        .tls_backend_preconfigured(super::tls::config(settings, target)?)
         .user_agent(concat!("mcp-tether/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
         .referer(false)
@@ -124,29 +116,6 @@ pub(super) fn build(settings: &Settings, target: &Url) -> Result<reqwest::Client
     if is_loopback(target) || is_link_local(target) {
         builder = builder.no_proxy();
     }
-    let mut extra = Vec::new();
-    for path in &settings.ca_certs {
-        extra.extend(certificates(path)?);
-    }
-    // A redirect from http to https is only followed where neither names a port.
-    let plain = target.scheme() == "http" && target.port().is_some();
-    if plain && is_loopback(target) && extra.is_empty() {
-        // No TLS will be spoken; reading trusted roots takes most of the time to start.
-        builder = builder.tls_certs_only([]);
-    } else {
-        for path in &settings.ambient_ca_certs {
-            match certificates(path) {
-                Ok(found) => extra.extend(found),
-                Err(error) => tracing::warn!("{error}"),
-            }
-        }
-        if !extra.is_empty() {
-            builder = builder.tls_certs_merge(extra);
-        }
-    }
-    if let Some((cert, key)) = &settings.client_cert {
-        builder = builder.identity(identity(cert, key)?);
-    }
     builder.build().map_err(|error| SetupError::Tls(super::explain::chain(&error)))
 }
 
@@ -177,52 +146,6 @@ fn is_link_local(url: &Url) -> bool {
         }
         _ => false,
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, SetupError> {
-    fs::read(path).map_err(|source| SetupError::Unreadable { path: path.into(), source })
-}
-
-/// How many certificates there are in a PEM file.
-///
-/// # Errors
-/// If it cannot be read, or has none.
-pub fn count_certificates(path: &Path) -> Result<usize, SetupError> {
-    let size = fs::metadata(path)
-        .map_err(|source| SetupError::Unreadable { path: path.into(), source })?
-        .len();
-    if size > MAX_CERTIFICATES as u64 {
-        let reason = "it is too large".to_owned();
-        return Err(SetupError::Unusable { path: path.into(), what: "certificate", reason });
-    }
-    certificates(path).map(|found| found.len())
-}
-
-fn certificates(path: &Path) -> Result<Vec<Certificate>, SetupError> {
-    let unusable =
-        |reason: String| SetupError::Unusable { path: path.into(), what: "certificate", reason };
-    let found = Certificate::from_pem_bundle(&read(path)?)
-        .map_err(|e| unusable(super::explain::chain(&e)))?;
-    if found.is_empty() {
-        return Err(unusable("there is none in it".into()));
-    }
-    Ok(found)
-}
-
-fn identity(cert: &Path, key: &Path) -> Result<Identity, SetupError> {
-    let mut pem = read(cert)?;
-    if key != cert {
-        pem.push(b'\n');
-        pem.extend(read(key)?);
-    }
-    let unusable =
-        |reason: String| SetupError::Unusable { path: key.into(), what: "private key", reason };
-    if pem.windows(9).any(|w| w == b"ENCRYPTED") {
-        return Err(unusable(
-            "it is encrypted; decrypt it first, for example with `openssl pkey`".into(),
-        ));
-    }
-    Identity::from_pem(&pem).map_err(|error| unusable(super::explain::chain(&error)))
 }
 
 #[cfg(test)]

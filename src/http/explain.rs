@@ -7,6 +7,7 @@ use rustls::AlertDescription;
 use url::Url;
 
 use super::addresses::NotPublic;
+use super::tls::NoRoots;
 use crate::error::{Failure, FailureKind};
 use crate::limits::MAX_ERROR_MESSAGE;
 use crate::secret::{Redactor, shown};
@@ -29,7 +30,7 @@ impl Certificate {
             Certificate::None => "if it wants a client certificate, use --client-cert FILE",
             Certificate::Shown => "if it refuses the client certificate, check --client-cert",
             Certificate::Withheld => {
-                "if it wants a client certificate: --client-cert is for the MCP server, and for --token-endpoint URL with a grant that takes that"
+                "if it wants a client certificate, use --token-endpoint URL: --client-cert is for the MCP server"
             }
         }
     }
@@ -73,6 +74,14 @@ pub(super) fn connection(
         )
     } else if error.is_timeout() {
         (FailureKind::StreamLost, format!("the connection to {host} is dead: {cause}"))
+    } else if let Some(none) = tls.and_then(no_roots) {
+        let reason = redactor.clean(&none.to_string(), MAX_ERROR_MESSAGE / 2);
+        (
+            FailureKind::Tls,
+            format!(
+                "TLS with {host} failed: {reason}; install CA certificates, or use --ca-cert FILE or SSL_CERT_FILE"
+            ),
+        )
     } else if tls.is_some() {
         (
             FailureKind::Tls,
@@ -95,6 +104,14 @@ pub(super) fn connection(
         (FailureKind::StreamLost, text)
     };
     Failure::new(kind, text).at(&shown(url))
+}
+
+/// Whether nothing is trusted here, whatever the server has shown.
+fn no_roots(error: &rustls::Error) -> Option<&NoRoots> {
+    match error {
+        rustls::Error::Other(other) => other.0.downcast_ref(),
+        _ => None,
+    }
 }
 
 /// Whether an alert of the server (RFC 8446, section 6.2) is, or may be, about the client's certificate.

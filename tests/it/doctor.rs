@@ -173,6 +173,15 @@ fn proxies_certificates_and_folders() {
         }
     }
 
+    if cfg!(target_os = "linux") {
+        let folder = home.path("bin");
+        fs::create_dir_all(&folder).unwrap();
+        let nowhere = [("SSL_CERT_FILE", ""), ("SSL_CERT_DIR", folder.to_str().unwrap())];
+        let found = variables(&nowhere, 1);
+        let (verdict, detail, fix) = finding(&found, "certificates", "");
+        assert!(verdict == "problem" && fix.contains("CA certificates"), "{detail}, {fix}");
+    }
+
     let file = home.write("file", "");
     let found = variables(&[("MCP_TETHER_HOME", file.to_str().unwrap())], 1);
     for (subject, verdict) in

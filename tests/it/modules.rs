@@ -169,6 +169,7 @@ fn outside_things_have_one_owner() {
         ("reqwest::", &["http"]),
         // Signing takes the type of a key in PEM.
         ("rustls::", &["auth", "http"]),
+        ("rustls_platform_verifier::", &["http"]),
         ("use ring::", &["auth"]),
         ("aws_config::", &["aws"]),
         ("aws_sigv4::", &["aws"]),

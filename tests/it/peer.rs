@@ -34,7 +34,6 @@ fn bridge_to(url: &str) -> (Attached, Inbox) {
     let args = &cli.bridge;
     let Config { target, bridge, .. } =
         Config::of_command(&args.connection, &args.sign_in, &env).unwrap();
-    mcp_tether::http::client::install_crypto_provider();
     let redactor = target.redactor.clone();
     let http = Http::new(&target.connection, &target.url, redactor.clone()).unwrap();
     let (url, most) = (target.url, bridge.max_message);

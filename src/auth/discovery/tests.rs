@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::http::client::{Settings, install_crypto_provider};
+use crate::http::client::Settings;
 use crate::secret::Redactor;
 
 const PRM: &str = "/.well-known/oauth-protected-resource";
@@ -22,7 +22,6 @@ struct Site {
 
 impl Site {
     async fn start() -> Site {
-        install_crypto_provider();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let site = Site {
             origin: format!("http://{}", listener.local_addr().unwrap()),

@@ -1,10 +1,8 @@
 //! What may be asked, and with which certificate.
 
 use super::*;
-use crate::http::client::install_crypto_provider;
 
 fn web(server: &str) -> Web {
-    install_crypto_provider();
     let settings = Settings {
         connect_timeout: Duration::from_secs(30),
         ca_certs: Vec::new(),

@@ -13,7 +13,8 @@ use crate::auth::browser::Environment;
 use crate::command::check::walk::is_proxied;
 use crate::command::entry::default_arguments;
 use crate::config::{self, Env, Places};
-use crate::http::client::{self, count_certificates};
+use crate::http::client;
+use crate::http::tls::{check_roots, count_certificates};
 use crate::http::{Http, Request};
 use crate::limits::{CLOCK_NOTED, CLOCK_WRONG, KEYRING_TIMEOUT};
 use crate::platform::{find_program, is_open_to_others};
@@ -235,8 +236,9 @@ pub(super) fn certificates(env: Env<'_>) -> Vec<Finding> {
     }
     let roots = set(env, "SSL_CERT_FILE").is_none() || !is_linux();
     if roots {
-        findings.push(match client(env) {
-            Ok(_) => Finding::new(area, Verdict::Fine, "the system's can be read"),
+        let read = connection(env).and_then(|s| check_roots(&s).map_err(|error| error.to_string()));
+        findings.push(match read {
+            Ok(()) => Finding::new(area, Verdict::Fine, "the system's can be read"),
             Err(reason) => Finding::new(area, Verdict::Problem, reason)
                 .fix("install CA certificates, or name a file with them by SSL_CERT_FILE"),
         });
@@ -244,14 +246,10 @@ pub(super) fn certificates(env: Env<'_>) -> Vec<Finding> {
     findings
 }
 
-/// A client for any https server.
-fn client(env: Env<'_>) -> Result<client::Settings, String> {
-    client::install_crypto_provider();
+/// How connections are made unless somebody says otherwise.
+fn connection(env: Env<'_>) -> Result<client::Settings, String> {
     let (connection, _) = default_arguments();
-    let settings = config::connection(&connection, env).map_err(|error| error.to_string())?;
-    let any = Url::parse("https://mcp.example.com/").map_err(|error| error.to_string())?;
-    Http::new(&settings, &any, Arc::default()).map_err(|error| error.to_string())?;
-    Ok(settings)
+    config::connection(&connection, env).map_err(|error| error.to_string())
 }
 
 /// Where records, notes and the cache go.
@@ -309,7 +307,7 @@ pub(super) async fn clock(url: Option<&Url>, limit: Duration, env: Env<'_>) -> F
         Finding::new(area, Verdict::Warning, format!("{host} does not tell the time: {why}"))
             .fix(format!("mcp-tether check {} says more", shown(url)))
     };
-    let settings = match client(env) {
+    let settings = match connection(env) {
         Ok(settings) => settings,
         Err(reason) => return unknown(&reason),
     };

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use url::{Url, form_urlencoded};
 
 use crate::auth::web::Web;
-use crate::http::client::{Settings, install_crypto_provider};
+use crate::http::client::Settings;
 use crate::secret::Redactor;
 
 /// One request.
@@ -93,7 +93,6 @@ async fn serve(mut stream: TcpStream, answer: &str, log: &Mutex<Vec<Request>>) {
 
 /// The door, for an MCP server on loopback.
 pub fn web() -> Web {
-    install_crypto_provider();
     let settings = Settings {
         connect_timeout: Duration::from_secs(60),
         ca_certs: Vec::new(),
