@@ -1,6 +1,7 @@
 //! JSON-RPC 2.0 messages as bytes with a head: nothing is ever rebuilt from a parsed tree.
 //!
 //! * [`message`]: [`Message`], one checked message and the few members that relaying needs.
+//! * [`received`]: [`Received`], a payload with what was found out while it arrived, by [`skeleton`].
 //! * [`id`]: [`Id`] and [`IdKey`], spelling kept and equality by value.
 //! * [`batch`]: splitting a batch into its members.
 //! * [`salvage`]: finding the id in text that is not JSON.
@@ -15,11 +16,14 @@ pub mod framing;
 pub mod id;
 pub mod member;
 pub mod message;
+pub mod received;
 pub mod salvage;
+pub mod skeleton;
 pub mod splice;
 
 pub use id::{Id, IdKey};
 pub use message::{Invalid, Kind, Message, Source};
+pub use received::Received;
 
 /// Invalid JSON was received (JSON-RPC 2.0, section 5.1).
 pub const PARSE_ERROR: i32 = -32700;

@@ -19,6 +19,7 @@ pub mod line_framing;
 pub mod metadata;
 pub mod pasted;
 pub mod printed_headers;
+pub mod skeleton;
 pub mod splice;
 pub mod sse_decoder;
 pub mod token_answer;
@@ -30,7 +31,7 @@ pub mod trace_redact;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [Target; 23] = [
     ("adapters", adapters::run),
     ("addresses", addresses::run),
     ("callback_request", callback_request::run),
@@ -47,6 +48,7 @@ pub const TARGETS: [Target; 22] = [
     ("metadata", metadata::run),
     ("pasted", pasted::run),
     ("printed_headers", printed_headers::run),
+    ("skeleton", skeleton::run),
     ("splice", splice::run),
     ("sse_decoder", sse_decoder::run),
     ("token_answer", token_answer::run),

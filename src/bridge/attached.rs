@@ -46,7 +46,7 @@ impl Attached {
         if let Some(tap) = &self.tap {
             tap.message(Side::Client, &message);
         }
-        self.bridge.take_message(message).await;
+        self.bridge.take_message(message.into()).await;
     }
 
     /// The era of the server, once that is known.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::StatusCode;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -14,7 +13,7 @@ use super::ledger::Ticket;
 use super::order::Place;
 use super::session::Snapshot;
 use crate::error::{Failure, FailureKind};
-use crate::jsonrpc::Message;
+use crate::jsonrpc::{Message, Received};
 use crate::limits::{ERROR_BODY_TIMEOUT, LINGER};
 use crate::transport::reply::Body;
 use crate::transport::{Content, Reply, SessionHeaders};
@@ -139,10 +138,10 @@ impl Bridge {
             Content::Json | Content::Unnamed => {
                 match timeout(ERROR_BODY_TIMEOUT, reply.read()).await {
                     Ok(Ok(Body::Whole(body))) => body,
-                    _ => Bytes::new(),
+                    _ => Received::default(),
                 }
             }
-            Content::Events | Content::Other => reply.read_beginning().await,
+            Content::Events | Content::Other => reply.read_beginning().await.into(),
         };
         let status = reply.status().as_u16();
         if context.opening.is_some() && self.is_other_era(status, &body) {

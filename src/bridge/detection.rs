@@ -335,14 +335,14 @@ impl Bridge {
                 return Ok(reply.read_beginning().await);
             }
             return Ok(match reply.read().await? {
-                Body::Whole(body) => body,
+                Body::Whole(body) => body.into_bytes(),
                 Body::TooLarge(_) => return Err(self.size_failure()),
             });
         }
         let mut stream = reply.into_events(Bytes::new());
         let answers = |item: Item| match item {
             Item::Event(event) if event.is_message() => {
-                let message = Message::parse(event.data, Source::Server).ok()?;
+                let message = Message::of(event.data, Source::Server).ok()?;
                 let Kind::Response { id: answered, .. } = message.kind() else { return None };
                 (answered.key() == id.key() || answered.is_null()).then(|| message.bytes().clone())
             }

@@ -8,7 +8,7 @@ use super::Bridge;
 use super::http_sse::Replays;
 use super::ledger::Ticket;
 use crate::error::{Failure, FailureKind};
-use crate::jsonrpc::{Id, Invalid, Kind, Message, Source, batch, member, salvage};
+use crate::jsonrpc::{Id, Invalid, Kind, Message, Received, Source, batch, member, salvage};
 use crate::limits::{MAX_EXCERPT, MAX_LOGGED_TEXT};
 use crate::transport::reply::Body;
 use crate::transport::sse::Item;
@@ -69,7 +69,7 @@ impl Bridge {
                 if outcome.is_err() && std::str::from_utf8(&event.data).is_err() {
                     // As the standard decodes it: what is no UTF-8 becomes U+FFFD.
                     let decoded = String::from_utf8_lossy(&event.data).into_owned();
-                    outcome = self.receive(decoded.into(), context).await;
+                    outcome = self.receive(Bytes::from(decoded).into(), context).await;
                 }
                 if let Err(error) = outcome {
                     let text = self.redactor.clean(&error.to_string(), MAX_LOGGED_TEXT);
@@ -106,7 +106,7 @@ impl Bridge {
             }
         };
         let is_answer = || {
-            let message = Message::parse(event.data.clone(), Source::Server);
+            let message = Message::of(event.data.clone(), Source::Server);
             message.is_ok_and(|message| matches!(message.kind(), Kind::Response { .. }))
         };
         if resumable && !is_answer() {
@@ -173,7 +173,7 @@ impl Bridge {
     /// The first member that is no message; the others are relayed all the same.
     pub(super) async fn receive(
         &self,
-        payload: Bytes,
+        payload: Received,
         context: &mut Context<'_>,
     ) -> Result<(), Invalid> {
         if !batch::is_batch(&payload) {
@@ -181,14 +181,18 @@ impl Bridge {
         }
         let mut outcome = Ok(());
         for member in batch::split(&payload)? {
-            let result = self.receive_one(member, context).await;
+            let result = self.receive_one(member.into(), context).await;
             outcome = outcome.and(result);
         }
         outcome
     }
 
-    async fn receive_one(&self, payload: Bytes, context: &mut Context<'_>) -> Result<(), Invalid> {
-        let mut message = Message::parse(payload, Source::Server)?;
+    async fn receive_one(
+        &self,
+        payload: Received,
+        context: &mut Context<'_>,
+    ) -> Result<(), Invalid> {
+        let mut message = Message::of(payload, Source::Server)?;
         if let Some(listing) = &context.listed {
             message = self.listed(listing, message);
         }

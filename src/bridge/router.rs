@@ -13,7 +13,8 @@ use super::order;
 use super::path::Path;
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::{
-    INVALID_REQUEST, Id, Invalid, Kind, Message, PARSE_ERROR, Source, batch, member, salvage,
+    INVALID_REQUEST, Id, Invalid, Kind, Message, PARSE_ERROR, Received, Source, batch, member,
+    salvage,
 };
 use crate::limits::{MAX_LOGGED_TEXT, MAX_REQUESTS_IN_FLIGHT};
 use crate::platform::Signals;
@@ -103,7 +104,7 @@ impl Bridge {
             Line::Text(text) if batch::is_batch(&text) => match batch::split(&text) {
                 Ok(members) => {
                     for member in members {
-                        self.take_message(member).await;
+                        self.take_message(member.into()).await;
                     }
                 }
                 Err(invalid) => self.reject(&text, invalid).await,
@@ -113,8 +114,8 @@ impl Bridge {
     }
 
     /// Takes a message. Of a link it returns without waiting.
-    pub(super) async fn take_message(self: &Arc<Self>, text: Bytes) {
-        let message = match Message::parse(text.clone(), Source::Client) {
+    pub(super) async fn take_message(self: &Arc<Self>, text: Received) {
+        let message = match Message::of(text.clone(), Source::Client) {
             Ok(message) => message,
             Err(invalid) => return self.reject(&text, invalid).await,
         };
@@ -253,8 +254,11 @@ impl Bridge {
 /// The ids of the requests in a line that was read but will not be sent any more.
 pub(super) fn requests_in(line: Line) -> Vec<Id> {
     let Line::Text(text) = line else { return Vec::new() };
-    let members =
-        if batch::is_batch(&text) { batch::split(&text).unwrap_or_default() } else { vec![text] };
+    let members = if batch::is_batch(&text) {
+        batch::split(&text).unwrap_or_default()
+    } else {
+        vec![text.into_bytes()]
+    };
     let messages = members.into_iter().filter_map(|text| Message::parse(text, Source::Client).ok());
     messages
         .filter_map(|message| match message.kind() {

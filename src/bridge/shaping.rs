@@ -45,7 +45,7 @@ impl Drop for Asking<'_> {
         let notice = member::cancelled(id, "nobody waits for it any more");
         if let Ok(runtime) = Handle::try_current() {
             let bridge = self.bridge.clone();
-            runtime.spawn(async move { bridge.take_message(notice).await });
+            runtime.spawn(async move { bridge.take_message(notice.into()).await });
         }
     }
 }

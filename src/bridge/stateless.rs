@@ -96,7 +96,7 @@ impl Bridge {
                             continue;
                         }
                     }
-                    let _ = self.receive(refusal, &mut Context::default()).await;
+                    let _ = self.receive(refusal.into(), &mut Context::default()).await;
                     Outcome::Failed(failure)
                 }
             };
@@ -226,7 +226,8 @@ impl Bridge {
         if self.is_legacy_now(reply.status(), &body, message).await {
             return Attempt::Ended(Outcome::OtherEra(failure));
         }
-        if !body.is_empty() && self.receive(body, context).await.is_ok() && !ticket.is_open() {
+        if !body.is_empty() && self.receive(body.into(), context).await.is_ok() && !ticket.is_open()
+        {
             return Attempt::Ended(Outcome::Done);
         }
         Attempt::Ended(match (reply.status(), failure.retry_after) {
@@ -243,7 +244,7 @@ impl Bridge {
             return reply.read_beginning().await;
         }
         match timeout(ERROR_BODY_TIMEOUT, reply.read()).await {
-            Ok(Ok(Body::Whole(body))) => body,
+            Ok(Ok(Body::Whole(body))) => body.into_bytes(),
             _ => Bytes::new(),
         }
     }

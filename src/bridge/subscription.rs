@@ -191,7 +191,7 @@ impl Bridge {
         if !status.is_success() && self.is_legacy_now(status, &body, message).await {
             return Connection::OtherEra(failure);
         }
-        if self.receive(body, &mut Context::default()).await.is_ok() && !ticket.is_open() {
+        if self.receive(body.into(), &mut Context::default()).await.is_ok() && !ticket.is_open() {
             self.heard.tell(Listening::Refused(status.as_u16()));
             return Connection::Done;
         }
@@ -312,7 +312,7 @@ impl Bridge {
 /// answer may follow, or not.
 fn takes_back(item: &Item, ticket: &Ticket) -> bool {
     let Item::Event(event) = item else { return false };
-    let Ok(message) = Message::parse(event.data.clone(), Source::Server) else { return false };
+    let Ok(message) = Message::of(event.data.clone(), Source::Server) else { return false };
     message.takes_back().is_some_and(|id| ticket.is_for(&id))
 }
 
@@ -325,7 +325,7 @@ fn granted(acknowledged: &Message) -> String {
 /// The acknowledgement that an item is.
 fn acknowledgement(item: &Item) -> Option<Message> {
     let Item::Event(event) = item else { return None };
-    let message = Message::parse(event.data.clone(), Source::Server).ok()?;
+    let message = Message::of(event.data.clone(), Source::Server).ok()?;
     let Kind::Notification { method } = message.kind() else { return None };
     (&**method == ACKNOWLEDGED).then_some(message)
 }

@@ -325,6 +325,6 @@ impl Bridge {
 
     /// Takes a message that a translation gives to its link. Boxed, because a link is a bridge too.
     fn hand(self: Arc<Self>, message: Bytes) -> BoxFuture<'static, ()> {
-        async move { self.take_message(message).await }.boxed()
+        async move { self.take_message(message.into()).await }.boxed()
     }
 }

@@ -11,6 +11,8 @@ use serde_json::value::RawValue;
 
 use super::id::Id;
 use super::member;
+use super::received::Received;
+use super::skeleton::Skeleton;
 
 /// What a message is, with what relaying needs to know of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,15 +80,25 @@ impl Message {
     /// # Errors
     /// [`Invalid::Json`] if the text is not JSON, [`Invalid::Shape`] if it is no JSON-RPC message.
     pub fn parse(bytes: Bytes, source: Source) -> Result<Message, Invalid> {
+        Message::of(bytes.into(), source)
+    }
+
+    /// As [`Message::parse`]; of text that was looked at while it arrived only the rest is checked.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn of(received: Received, source: Source) -> Result<Message, Invalid> {
+        let (bytes, skeleton) = received.into_parts();
         let bytes = trim(bytes);
-        // serde_json skips over strings that nobody asks for without checking their UTF-8.
-        let text = std::str::from_utf8(&bytes).map_err(|e| Invalid::Json(e.to_string()))?;
-        let head = read_head(text)?;
-        let position = |raw: &str| {
-            let start = raw.as_ptr() as usize - text.as_ptr() as usize;
-            start..start + raw.len()
+        let (head, id_range) = if let Some(found) = skeleton.as_deref().and_then(read_skeleton) {
+            found
+        } else {
+            // serde_json skips over strings that nobody asks for without checking their UTF-8.
+            let text = std::str::from_utf8(&bytes).map_err(|e| Invalid::Json(e.to_string()))?;
+            let head = read_head(text)?;
+            let id_range = head.id.map_or(0..0, |id| position(id, text));
+            (head, id_range)
         };
-        let id_range = head.id.map_or(0..0, |raw| position(raw.get()));
         let id = (!id_range.is_empty()).then(|| Id::from_raw(bytes.slice(id_range.clone())));
         let kind = classify(&head, id, source)?;
         Ok(Message { bytes, kind, id_range })
@@ -183,6 +195,30 @@ impl<'de> Visitor<'de> for HeadVisitor {
     }
 }
 
+/// The head, and where the id is in the trimmed message. `None` if the skeleton is no JSON, or if the id or the method
+/// is so long that it is not whole there.
+fn read_skeleton(skeleton: &Skeleton) -> Option<(Head<'_>, Range<usize>)> {
+    let text = std::str::from_utf8(skeleton.text()).ok()?.trim_start_matches(WHITE);
+    let head = read_head(text.trim_end_matches(WHITE)).ok()?;
+    let before = skeleton.text().len() - text.len();
+    let original = |raw: &RawValue| {
+        let Range { start, end } = position(raw, text);
+        let Range { start, end } = skeleton.original(start + before..end + before)?;
+        Some(start - before..end - before)
+    };
+    if let Some(method) = head.method {
+        original(method)?;
+    }
+    let id_range = head.id.map_or(Some(0..0), original)?;
+    Some((head, id_range))
+}
+
+/// Where a part of `text` is in it.
+fn position(part: &RawValue, text: &str) -> Range<usize> {
+    let start = part.get().as_ptr() as usize - text.as_ptr() as usize;
+    start..start + part.get().len()
+}
+
 fn read_head(text: &str) -> Result<Head<'_>, Invalid> {
     if !text.starts_with('{') {
         // Distinguishes "not JSON" from "JSON, but no object".
@@ -244,9 +280,11 @@ fn classify(head: &Head<'_>, id: Option<Option<Id>>, source: Source) -> Result<K
     }
 }
 
-/// Without the white space that JSON allows around a value.
+/// The white space that JSON allows around a value.
+const WHITE: [char; 4] = [' ', '\t', '\r', '\n'];
+
 fn trim(mut bytes: Bytes) -> Bytes {
-    let white = |b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n');
+    let white = |b: &u8| WHITE.contains(&char::from(*b));
     let start = bytes.iter().position(|b| !white(b)).unwrap_or(bytes.len());
     let end = bytes.iter().rposition(|b| !white(b)).map_or(start, |at| at + 1);
     if start == 0 && end == bytes.len() {

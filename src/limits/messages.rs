@@ -43,6 +43,16 @@ pub const SPARE_BUFFER_MIN: usize = 1 << 20;
 /// How long it is kept.
 pub const SPARE_BUFFER_KEPT: Duration = Duration::from_secs(1);
 
+/// A message of at least this size is checked while it arrives, as far as it is made of long strings.
+pub const SIEVE_MIN: usize = 64 << 10;
+
+/// Bytes of such a message, without the inside of long strings, of which a copy is made for that. One with more is
+/// checked when it is complete.
+pub const MAX_SKELETON: usize = 256 << 10;
+
+/// Bytes of a string that stay in the copy: more than any member name has that we look for, were it all escapes.
+pub const SKELETON_STRING: usize = 64;
+
 /// The HTTP status of a notification or response: later messages stop waiting for it after this.
 pub const BARRIER_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -3,6 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use memchr::memchr;
 
+use crate::jsonrpc::Received;
+use crate::jsonrpc::skeleton::Sieve;
 use crate::limits::SALVAGE_PREFIX;
 
 /// A buffer that grew beyond this for one line is given back after it.
@@ -15,7 +17,7 @@ const END_AND_MARK: usize = 4;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line {
     /// A line within the limit. Never blank.
-    Text(Bytes),
+    Text(Received),
     /// A line over the limit, of which only the first [`SALVAGE_PREFIX`] bytes were kept.
     TooLong {
         /// Its beginning.
@@ -31,6 +33,8 @@ pub struct Lines {
     buffer: BytesMut,
     /// Bytes of `buffer` in which there is no line end.
     searched: usize,
+    /// Follows the line in `buffer`.
+    sieve: Sieve,
     limit: usize,
     /// The beginning of an over-long line whose rest is being discarded.
     discarding: Option<Bytes>,
@@ -40,7 +44,14 @@ pub struct Lines {
 impl Lines {
     /// Lines of at most `limit` bytes.
     pub fn new(limit: usize) -> Lines {
-        Lines { buffer: BytesMut::new(), searched: 0, limit, discarding: None, at_start: true }
+        Lines {
+            buffer: BytesMut::new(),
+            searched: 0,
+            sieve: Sieve::default(),
+            limit,
+            discarding: None,
+            at_start: true,
+        }
     }
 
     /// Takes more input. Call [`Lines::next_line`] until it returns `None` before the next piece, so
@@ -61,6 +72,9 @@ impl Lines {
             match memchr(b'\n', &self.buffer[self.searched..]) {
                 Some(found) => {
                     let end = self.searched + found;
+                    if self.searched > 0 {
+                        self.sieve.follow(&self.buffer[..end]);
+                    }
                     let line = self.take(end + 1);
                     self.searched = 0;
                     if let Some(line) = self.complete(line.slice(..end)) {
@@ -73,7 +87,9 @@ impl Lines {
                         self.discarding = Some(prefix(&self.buffer));
                         self.buffer = BytesMut::new();
                         self.searched = 0;
+                        self.sieve = Sieve::default();
                     }
+                    self.sieve.follow(&self.buffer);
                     return None;
                 }
             }
@@ -98,6 +114,7 @@ impl Lines {
 
     fn complete(&mut self, mut line: Bytes) -> Option<Line> {
         let at_start = std::mem::take(&mut self.at_start);
+        let sieve = std::mem::take(&mut self.sieve);
         if let Some(prefix) = self.discarding.take() {
             return Some(Line::TooLong { prefix });
         }
@@ -110,7 +127,7 @@ impl Lines {
         if line.len() > self.limit {
             return Some(Line::TooLong { prefix: prefix(&line) });
         }
-        (!line.iter().all(u8::is_ascii_whitespace)).then_some(Line::Text(line))
+        (!line.iter().all(u8::is_ascii_whitespace)).then(|| Line::Text(Received::new(line, sieve)))
     }
 }
 
@@ -136,7 +153,7 @@ mod tests {
     }
 
     fn text(line: &str) -> Line {
-        Line::Text(Bytes::copy_from_slice(line.as_bytes()))
+        Line::Text(Bytes::copy_from_slice(line.as_bytes()).into())
     }
 
     #[test]
@@ -203,7 +220,7 @@ mod tests {
             }
             pieces.push(&bytes[start..]);
             // How much of an over-long line is kept depends on how it came.
-            let without_prefix = |lines: Vec<Line>| -> Vec<Option<Bytes>> {
+            let without_prefix = |lines: Vec<Line>| -> Vec<Option<Received>> {
                 lines.into_iter().map(|line| match line {
                     Line::Text(text) => Some(text),
                     Line::TooLong { .. } => None,

@@ -43,7 +43,7 @@ impl Lines {
     /// Queues a line. Waits for room, as the thread does. `false` once nobody takes any.
     pub async fn send(&self, text: bytes::Bytes) -> bool {
         let size = text.len();
-        self.queue.send(Line::Text(text), size).await.is_ok()
+        self.queue.send(Line::Text(text.into()), size).await.is_ok()
     }
 
     /// The end of input.

@@ -183,7 +183,7 @@ impl Recorder {
         let (name, data, length) = match item {
             Item::Event(event) => {
                 let length = event.data.len() as u64;
-                (event.name, event.data, length)
+                (event.name, event.data.into_bytes(), length)
             }
             // What of it has been read so far. A secret that goes beyond the beginning that is kept
             // would not be known by its half: nothing of it is shown.

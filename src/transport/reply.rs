@@ -15,8 +15,9 @@ use super::status;
 use super::stream::EventStream;
 use crate::error::{Failure, FailureKind};
 use crate::http::Response;
-use crate::jsonrpc::Id;
 use crate::jsonrpc::salvage::salvage_id;
+use crate::jsonrpc::skeleton::Sieve;
+use crate::jsonrpc::{Id, Received};
 use crate::limits::{ERROR_BODY_TIMEOUT, MAX_ERROR_BODY, SALVAGE_PREFIX};
 use crate::secret::Redactor;
 
@@ -47,7 +48,7 @@ pub struct Reply {
 #[derive(Debug)]
 pub enum Body {
     /// All of it.
-    Whole(Bytes),
+    Whole(Received),
     /// It was over the size limit. Carries the id in its first KiB, if there is one.
     TooLarge(Option<Id>),
 }
@@ -128,16 +129,17 @@ impl Reply {
     /// If the connection breaks first.
     pub async fn read(&mut self) -> Result<Body, Failure> {
         let Some(first) = self.response.piece().await? else {
-            return Ok(Body::Whole(Bytes::new()));
+            return Ok(Body::Whole(Received::default()));
         };
         if first.len() <= self.max_message
             && self.response.content_length() == Some(first.len() as u64)
         {
-            return Ok(Body::Whole(first));
+            return Ok(Body::Whole(first.into()));
         }
         let promised = self.response.content_length().unwrap_or(0);
         let room = usize::try_from(promised).unwrap_or(usize::MAX).min(self.max_message);
         let mut whole = self.spare.with_capacity(room.max(first.len().min(self.max_message)));
+        let mut sieve = Sieve::default();
         let mut next = Some(first);
         while let Some(piece) = next {
             if whole.len() + piece.len() > self.max_message {
@@ -146,11 +148,12 @@ impl Reply {
                 return Ok(Body::TooLarge(salvage_id(&whole)));
             }
             whole.extend_from_slice(&piece);
+            sieve.follow(&whole);
             next = self.response.piece().await?;
         }
         let whole = whole.freeze();
         self.spare.keep(&whole);
-        Ok(Body::Whole(whole))
+        Ok(Body::Whole(Received::new(whole, sieve)))
     }
 
     /// Reads the beginning of a body that only has to be explained: at most [`MAX_ERROR_BODY`] bytes,

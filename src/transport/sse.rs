@@ -6,6 +6,8 @@
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr2;
 
+use crate::jsonrpc::Received;
+use crate::jsonrpc::skeleton::Sieve;
 use crate::limits::{SALVAGE_PREFIX, SPARE_BUFFER_MIN};
 
 /// What a stream dispatches.
@@ -26,7 +28,7 @@ pub struct Event {
     /// The event type; empty stands for `message`.
     pub name: Bytes,
     /// The data, its lines joined with LF. Not checked for UTF-8.
-    pub data: Bytes,
+    pub data: Received,
 }
 
 impl Event {
@@ -43,6 +45,8 @@ pub struct Decoder {
     input: Bytes,
     /// A line whose end has not come yet.
     partial: BytesMut,
+    /// Follows the value of that line, if it is data.
+    sieve: Sieve,
     data: Data,
     name: Bytes,
     /// `id` field of the current block, not yet valid.
@@ -60,7 +64,7 @@ pub struct Decoder {
 #[derive(Debug)]
 enum Data {
     None,
-    One(Bytes),
+    One(Received),
     Many(BytesMut),
 }
 
@@ -73,19 +77,19 @@ impl Data {
         }
     }
 
-    fn take(&mut self) -> Option<Bytes> {
+    fn take(&mut self) -> Option<Received> {
         match std::mem::replace(self, Data::None) {
             Data::None => None,
             Data::One(line) => Some(line),
-            Data::Many(lines) => Some(lines.freeze()),
+            Data::Many(lines) => Some(lines.freeze().into()),
         }
     }
 
-    fn push(&mut self, line: Bytes) {
+    fn push(&mut self, line: Received) {
         *self = match std::mem::replace(self, Data::None) {
             Data::None => Data::One(line),
             Data::One(first) => {
-                let mut lines = BytesMut::from(first);
+                let mut lines = BytesMut::from(first.into_bytes());
                 lines.extend_from_slice(b"\n");
                 lines.extend_from_slice(&line);
                 Data::Many(lines)
@@ -110,6 +114,7 @@ impl Decoder {
         Decoder {
             input: Bytes::new(),
             partial: BytesMut::new(),
+            sieve: Sieve::default(),
             data: Data::None,
             name: Bytes::new(),
             block_id: None,
@@ -142,16 +147,16 @@ impl Decoder {
                 return None;
             };
             let carriage_return = self.input[end] == b'\r';
-            let line = if self.partial.is_empty() {
-                self.input.split_to(end)
+            let (line, sieve) = if self.partial.is_empty() {
+                (self.input.split_to(end), Sieve::default())
             } else {
                 let rest = self.input.split_to(end);
                 self.keep_partial(&rest);
-                std::mem::take(&mut self.partial).freeze()
+                self.take_partial()
             };
             self.input.advance(1);
             self.skip_lf = carriage_return;
-            if let Some(item) = self.line(line) {
+            if let Some(item) = self.line(line, sieve) {
                 return Some(item);
             }
         }
@@ -163,8 +168,8 @@ impl Decoder {
     /// may use it.
     pub fn finish(&mut self) -> Option<Item> {
         if !self.partial.is_empty() {
-            let line = std::mem::take(&mut self.partial).freeze();
-            self.line(line);
+            let (line, sieve) = self.take_partial();
+            self.line(line, sieve);
         }
         if let Some(prefix) = self.discarding.take() {
             return Some(Item::TooLarge { prefix });
@@ -216,11 +221,19 @@ impl Decoder {
             };
             self.discarding = Some(prefix(kept));
             self.data = Data::None;
-            self.partial = BytesMut::from(&b":"[..]);
+            (self.partial, self.sieve) = (BytesMut::from(&b":"[..]), Sieve::default());
+        }
+        if self.partial.starts_with(b"data:") {
+            let value = "data:".len() + usize::from(self.partial.get(5) == Some(&b' '));
+            self.sieve.follow(&self.partial[value..]);
         }
     }
 
-    fn line(&mut self, mut line: Bytes) -> Option<Item> {
+    fn take_partial(&mut self) -> (Bytes, Sieve) {
+        (std::mem::take(&mut self.partial).freeze(), std::mem::take(&mut self.sieve))
+    }
+
+    fn line(&mut self, mut line: Bytes, sieve: Sieve) -> Option<Item> {
         if std::mem::take(&mut self.at_start) && line.starts_with(b"\xef\xbb\xbf") {
             line.advance(3);
         }
@@ -239,7 +252,7 @@ impl Decoder {
             b"data" => {
                 // Not a slice: that would count one more reference to the piece.
                 line.advance(value);
-                let data = line;
+                let data = Received::new(line, sieve);
                 // A line end comes between two lines, of which the first may be empty.
                 let joined = match &self.data {
                     Data::None => 0,

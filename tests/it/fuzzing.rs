@@ -192,6 +192,7 @@ changed! {
     metadata
     pasted
     printed_headers
+    skeleton
     splice
     sse_decoder
     token_answer

@@ -120,7 +120,7 @@ impl Bridge {
 
     async fn receive_from(&self, line: &Line, item: Item) {
         let data = match &item {
-            Item::Event(event) => event.data.clone(),
+            Item::Event(event) => bytes::Bytes::clone(&event.data),
             Item::TooLarge { .. } => bytes::Bytes::new(),
         };
         let mut context = line.context();
