@@ -62,7 +62,7 @@ pub enum CommandError {
     /// The arguments.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Certificates, keys, trusted roots.
+    /// Certificates and keys.
     #[error(transparent)]
     Setup(#[from] SetupError),
     /// The log file.
@@ -203,7 +203,13 @@ async fn relay(
     let verdict = Verdict::new(bridge.protocol, remote.cache.clone(), server);
     let access = Access::new(remote.authorizer, remote.supplier, remote.cache);
     let output = platform::stdout()?;
-    let streams = Streams { input: io::stdin(), output, at_once: platform::at_once::stdout(), tap };
+    let streams = Streams {
+        input: io::stdin(),
+        arriving: platform::at_once::stdin(),
+        output,
+        at_once: platform::at_once::stdout(),
+        tap,
+    };
     Ok(bridge::run(remote.endpoint, access, verdict, bridge, shape, redactor, streams).await?)
 }
 

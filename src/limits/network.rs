@@ -28,7 +28,7 @@ pub const MAX_REDIRECTS: usize = 5;
 
 /// Connections kept open without a request. Idle ones are cheap, and as many as a burst needed
 /// are likely to be needed again.
-pub const MAX_IDLE_CONNECTIONS: usize = 128;
+pub const MAX_IDLE_CONNECTIONS: usize = 512;
 
 /// How long an https connection is kept without a request: below the 60 s of common load balancers.
 pub const IDLE_CONNECTION: Duration = Duration::from_secs(55);

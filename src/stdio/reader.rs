@@ -1,6 +1,8 @@
-//! The thread that reads stdin.
+//! Reading stdin.
 
+use std::future::poll_fn;
 use std::io::Read;
+use std::task::Poll;
 use std::thread;
 
 use tokio::runtime::Handle;
@@ -10,6 +12,7 @@ use super::lines::{self, Line};
 use super::queue::{self, Receiver};
 use super::tap::{OptionalTap, Side};
 use crate::limits::STDIN_QUEUE_BYTES;
+use crate::platform::at_once::Arriving;
 
 /// Bytes asked for in one read: the size of a pipe on Linux.
 const PIECE: usize = 64 << 10;
@@ -60,8 +63,9 @@ pub fn simulated() -> (Lines, Input) {
     (Lines { queue, ending }, Input { lines, ended })
 }
 
-/// Reads `input` to its end on a thread of its own. A read error counts as the end, because a client
-/// whose pipe broke is gone. Lines have at most `limit` bytes.
+/// Reads stdin to its end: `arriving` in the runtime where the system has that (docs/decisions/0034), `input` on a
+/// thread of its own where not. A read error counts as the end, because a client whose pipe broke is gone. Lines have
+/// at most `limit` bytes.
 ///
 /// The thread cannot be stopped while it waits for input; leave the process instead.
 ///
@@ -71,46 +75,119 @@ pub fn simulated() -> (Lines, Input) {
 /// If the operating system gives no thread.
 pub fn spawn(
     input: impl Read + Send + 'static,
+    arriving: Option<Arriving>,
     limit: usize,
     tap: OptionalTap,
 ) -> std::io::Result<Input> {
-    let (sender, receiver) = queue::queue(STDIN_QUEUE_BYTES);
+    let (queue, lines) = queue::queue(STDIN_QUEUE_BYTES);
     let (ending, ended) = watch::channel(false);
+    let intake = Intake { lines: lines::Lines::new(limit), queue, ending, tap };
+    match arriving {
+        Some(arriving) => {
+            tokio::spawn(async move {
+                if let Some(intake) = intake.read_all(arriving).await
+                    && let Err(error) = on_thread(input, intake)
+                {
+                    tracing::error!("stdin cannot be read: {error}");
+                }
+            });
+        }
+        None => on_thread(input, intake)?,
+    }
+    Ok(Input { lines, ended })
+}
+
+fn on_thread(mut input: impl Read + Send + 'static, mut intake: Intake) -> std::io::Result<()> {
     let runtime = Handle::current();
     thread::Builder::new().name("stdin".into()).spawn(move || {
-        let mut input = input;
         let mut piece = vec![0; PIECE];
-        let mut lines = lines::Lines::new(limit);
-        let send = |line: Line| {
-            let text = match &line {
-                Line::Text(text) => text,
-                Line::TooLong { prefix } => prefix,
-            };
-            let size = text.len();
-            if let Some(tap) = &tap {
-                tap.message(Side::Client, text);
-            }
-            runtime.block_on(sender.send(line, size)).is_ok()
-        };
         loop {
             match input.read(&mut piece) {
                 Ok(0) => break,
                 Ok(count) => {
-                    lines.feed(&piece[..count]);
-                    while let Some(line) = lines.next_line() {
-                        if !send(line) {
-                            return;
-                        }
+                    if !runtime.block_on(intake.take(&piece[..count])) {
+                        return;
                     }
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(_) => break,
             }
         }
-        ending.send_replace(true);
-        if let Some(line) = lines.finish() {
-            send(line);
-        }
+        runtime.block_on(intake.end());
     })?;
-    Ok(Input { lines: receiver, ended })
+    Ok(())
+}
+
+/// Lets every task run that can: what was read is sent before more is looked for, and more is gathered meanwhile.
+async fn others_first() {
+    let mut waited = false;
+    // Not `yield_now`, which asks the system for events first.
+    poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// From pieces of input to queued lines.
+struct Intake {
+    lines: lines::Lines,
+    queue: queue::Sender<Line>,
+    ending: watch::Sender<bool>,
+    tap: OptionalTap,
+}
+
+impl Intake {
+    /// Reads until the end. Gives itself back where the system refuses to read that way.
+    async fn read_all(mut self, arriving: Arriving) -> Option<Intake> {
+        let mut piece = vec![0; PIECE];
+        loop {
+            match arriving.read(&mut piece).await {
+                Some(0) => break,
+                Some(count) => {
+                    if !self.take(&piece[..count]).await {
+                        return None;
+                    }
+                    others_first().await;
+                }
+                None => return Some(self),
+            }
+        }
+        self.end().await;
+        None
+    }
+
+    /// Queues the lines that are complete. Waits for room. `false` once nobody takes any.
+    async fn take(&mut self, piece: &[u8]) -> bool {
+        self.lines.feed(piece);
+        while let Some(line) = self.lines.next_line() {
+            if !self.send(line).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The end of input.
+    async fn end(mut self) {
+        self.ending.send_replace(true);
+        if let Some(line) = self.lines.finish() {
+            self.send(line).await;
+        }
+    }
+
+    async fn send(&self, line: Line) -> bool {
+        let text = match &line {
+            Line::Text(text) => text,
+            Line::TooLong { prefix } => prefix,
+        };
+        let size = text.len();
+        if let Some(tap) = &self.tap {
+            tap.message(Side::Client, text);
+        }
+        self.queue.send(line, size).await.is_ok()
+    }
 }
