@@ -191,3 +191,63 @@ fn everything_piped_at_once_works_and_keeps_its_order() {
         "the order in which the server saw the requests"
     );
 }
+
+/// What reads it differs (docs/decisions/0034), what comes of it does not.
+#[cfg(unix)]
+#[test]
+fn stdin_may_be_a_file_a_pipe_of_packets_or_a_socket() {
+    use std::io::{Read as _, Seek as _, Write as _};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    let server = Server::start();
+    let session = |stdin: OwnedFd, write: &mut dyn FnMut(&str)| {
+        let home = tempfile::tempdir().unwrap();
+        let mut bridge = std::process::Command::new(env!("CARGO_BIN_EXE_mcp-tether"))
+            .arg(server.url())
+            .env_clear()
+            .envs(crate::support::profile())
+            .env("HOME", home.path())
+            .stdin(stdin)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        for text in [INITIALIZE, INITIALIZED, &request(1, "tools/list"), ""] {
+            write(text);
+        }
+        let mut printed = String::new();
+        bridge.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+        assert!(bridge.wait().unwrap().success());
+        let ids: Vec<_> = printed.lines().map(|line| line.contains(r#""id":0"#)).collect();
+        assert_eq!(ids, [true, false], "{printed}");
+    };
+
+    let mut file = tempfile::tempfile().unwrap();
+    write!(file, "{INITIALIZE}\n{INITIALIZED}\n{}\n", request(1, "tools/list")).unwrap();
+    file.rewind().unwrap();
+    session(file.into(), &mut |_| {});
+
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    session(ours.into(), &mut |text| match text {
+        "" => theirs.shutdown(std::net::Shutdown::Write).unwrap(),
+        _ => writeln!(theirs, "{text}").unwrap(),
+    });
+
+    #[cfg(target_os = "linux")]
+    {
+        // A read of such a pipe ends with each packet, whatever else there is.
+        let flags = rustix::pipe::PipeFlags::DIRECT | rustix::pipe::PipeFlags::CLOEXEC;
+        let (ours, theirs) = rustix::pipe::pipe_with(flags).unwrap();
+        let mut theirs = Some(std::fs::File::from(theirs));
+        let mut all = Vec::new();
+        session(ours, &mut |text| match text {
+            "" => {
+                for piece in all.chunks(100) {
+                    theirs.as_ref().unwrap().write_all(piece).unwrap();
+                }
+                theirs = None;
+            }
+            _ => all.extend_from_slice(format!("{text}\n").as_bytes()),
+        });
+    }
+}
