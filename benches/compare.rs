@@ -8,30 +8,23 @@
 //! ```
 //!
 //! `cargo bench --bench compare` alone runs without the others. `--rivals FOLDER` says where they are, `--write FOLDER`
-//! where `performance.md`, `.json` and `.svg` go, `--without NAME` leaves one out.
+//! where `performance.md`, `.json` and `.svg` go (after every figure: a run may be interrupted), `--without NAME` leaves
+//! one out. A full run takes a quarter of an hour.
 
 mod support;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
 
+use support::Error;
+use support::about::About;
 use support::contender::Contender;
 use support::field::{ALL, Effort, Field};
+use support::page::Findings;
+use support::process;
 use support::server::{SERVE, serve};
-use support::{Error, growth, page, report};
-
-/// The figures of the picture.
-const CHOSEN: [&str; 8] = [
-    "exec to first answer, warm",
-    "a call answered by JSON, p50",
-    "requests/s, 64 in flight",
-    "CPU per request, 64 in flight",
-    "notifications/s to the client",
-    "32 MiB as result as JSON",
-    "resident, idle",
-    "peak resident, 32 MiB as JSON",
-];
 
 fn main() -> ExitCode {
     let result = match Options::parse() {
@@ -55,28 +48,21 @@ fn run(options: Options) -> Result<(), Error> {
     contenders.extend(options.rivals.iter().flat_map(|folder| Contender::rivals(folder)));
     contenders.retain(|contender| !options.without.iter().any(|name| name == contender.name));
     let effort = if options.quick { Effort::QUICK } else { Effort::FULL };
-    let mut field = Field::new(contenders, effort)?;
-    for (name, measure) in ALL {
-        if options.only.is_empty() || options.only.iter().any(|only| only == name) {
-            eprintln!("measuring: {name} ({})", report::machine());
-            measure(&mut field)?;
-        }
+    let about = About::now(&contenders, &options.told);
+    let findings = Findings::new(&contenders, about, options.write);
+    let mut field = Field::new(contenders, effort, findings)?;
+    let chosen =
+        |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
+    let measurements: Vec<_> = ALL.into_iter().filter(|(name, _)| chosen(name)).collect();
+    field.findings.missing = measurements.iter().map(|(name, _)| *name).collect();
+    for (name, measure) in measurements {
+        let (load, started) = (process::load().unwrap_or_default(), Instant::now());
+        eprintln!("measuring: {name} (load {load})");
+        measure(&mut field)?;
+        eprintln!("  {:.0} s", started.elapsed().as_secs_f64());
+        field.findings.missing.remove(0);
     }
-    let growth = growth::of(&field.figures);
-    let markdown = page::markdown(&field.lanes, &field.figures, &growth);
-    match options.write {
-        Some(folder) => {
-            std::fs::write(folder.join("performance.md"), markdown)?;
-            let json = page::json(&field.lanes, &field.figures, &growth);
-            std::fs::write(folder.join("performance.json"), format!("{json:#}\n"))?;
-            std::fs::write(
-                folder.join("performance.svg"),
-                page::svg(&field.lanes, &field.figures, &CHOSEN),
-            )?;
-        }
-        None => print!("{markdown}"),
-    }
-    Ok(())
+    field.findings.write()
 }
 
 #[derive(Default)]
@@ -87,6 +73,8 @@ struct Options {
     without: Vec<String>,
     rivals: Option<PathBuf>,
     write: Option<PathBuf>,
+    /// Those that whoever repeats the run gives again.
+    told: Vec<String>,
 }
 
 impl Options {
@@ -96,9 +84,17 @@ impl Options {
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{argument} takes a value"));
             match argument.as_str() {
-                "--quick" => options.quick = true,
-                "--only" => options.only.push(value()?),
-                "--without" => options.without.push(value()?),
+                "--quick" => {
+                    options.quick = true;
+                    options.told.push(argument);
+                }
+                "--only" | "--without" => {
+                    let name = value()?;
+                    let list =
+                        if argument == "--only" { &mut options.only } else { &mut options.without };
+                    list.push(name.clone());
+                    options.told.extend([argument, name]);
+                }
                 "--rivals" => options.rivals = Some(value()?.into()),
                 "--write" => options.write = Some(value()?.into()),
                 SERVE => options.serve = true,

@@ -7,17 +7,21 @@
 //!
 //! Side by side with other bridges: `contender` knows how each is started, `side` is what all ways have in
 //! common, `signed_in` leaves a sign-in in their stores, `field` holds the measurements, `growth` fits lines to
-//! them, and `page` writes what was found. `tally` counts what a program does, `counts` compares that with before.
+//! them, `goals` is what is asked of them, `about` tells where they are from, and `page` and `picture` write what was
+//! found. `tally` counts what a program does, `counts` compares that with before.
 
 #![allow(dead_code, reason = "each benchmark uses some of the parts")]
 
+pub mod about;
 pub mod contender;
 pub mod counts;
 pub mod direct;
 pub mod field;
+pub mod goals;
 pub mod growth;
 pub mod measure;
 pub mod page;
+pub mod picture;
 pub mod process;
 pub mod report;
 pub mod server;

@@ -1,5 +1,5 @@
 //! What differs between operating systems, and only that. `memory`: that of this process. `children`: ending them.
-//! `at_once`: writing to stdout without waiting.
+//! `at_once`: stdin and stdout without waiting.
 
 pub mod at_once;
 pub mod children;

@@ -1,10 +1,16 @@
 //! The bridges that are compared, and how each is started.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 use super::stdio;
+
+/// The name of this one.
+pub const OURS: &str = "mcp-tether";
 
 /// A bridge between stdio and Streamable HTTP, by its name.
 #[derive(Clone)]
@@ -13,26 +19,40 @@ pub struct Contender {
     program: OsString,
     before: Vec<OsString>,
     after: Vec<&'static str>,
+    origin: Origin,
+}
+
+/// Where it is from.
+#[derive(Clone)]
+enum Origin {
+    Ours,
+    /// The folder of its package.
+    Npm(PathBuf),
+    /// The virtual environment that it is in.
+    Python(PathBuf),
 }
 
 impl Contender {
     /// This one. The largest result is larger than what it takes by default.
     pub fn ours(program: OsString) -> Contender {
         let after = vec!["--max-message-size", "300MiB"];
-        Contender { name: "mcp-tether", program, before: Vec::new(), after }
+        Contender { name: OURS, program, before: Vec::new(), after, origin: Origin::Ours }
     }
 
     /// The others, from the folder where `benches/compare/run` has installed them.
     pub fn rivals(folder: &Path) -> Vec<Contender> {
         let node = |name, script: &str, before: &[&str], after| {
-            let script = folder.join("npm/node_modules").join(script).into_os_string();
+            let modules = folder.join("npm/node_modules");
+            let script = modules.join(script).into_os_string();
             let before = std::iter::once(script).chain(before.iter().map(OsString::from)).collect();
-            Contender { name, program: "node".into(), before, after }
+            let origin = Origin::Npm(modules.join(name));
+            Contender { name, program: "node".into(), before, after, origin }
         };
         let python = |name, before: &[&str], after| {
-            let program: PathBuf = folder.join("venv/bin").join(name);
+            let environment = folder.join("venv");
+            let program = environment.join("bin").join(name).into_os_string();
             let before = before.iter().map(OsString::from).collect();
-            Contender { name, program: program.into(), before, after }
+            Contender { name, program, before, after, origin: Origin::Python(environment) }
         };
         vec![
             node(
@@ -52,6 +72,48 @@ impl Contender {
         ]
     }
 
+    /// The version that runs here.
+    pub fn version(&self) -> Option<String> {
+        match &self.origin {
+            Origin::Ours => said(&self.program)?.split_whitespace().last().map(str::to_owned),
+            Origin::Npm(package) => {
+                let package = fs::read_to_string(package.join("package.json")).ok()?;
+                let package: Value = serde_json::from_str(&package).ok()?;
+                Some(package["version"].as_str()?.to_owned())
+            }
+            Origin::Python(environment) => {
+                // lib/python3.11/site-packages/mcp_proxy-0.13.0.dist-info
+                let before = format!("{}-", self.name.replace('-', "_"));
+                let packages = fs::read_dir(environment.join("lib")).ok()?.flatten();
+                let packages = packages.map(|python| python.path().join("site-packages"));
+                packages
+                    .filter_map(|folder| fs::read_dir(folder).ok())
+                    .flatten()
+                    .flatten()
+                    .find_map(|entry| {
+                        let name = entry.file_name().into_string().ok()?;
+                        Some(name.strip_prefix(&before)?.strip_suffix(".dist-info")?.to_owned())
+                    })
+            }
+        }
+    }
+
+    /// What runs it, where that is a program of its own, and its version.
+    pub fn runtime(&self) -> Option<String> {
+        match &self.origin {
+            Origin::Ours => None,
+            Origin::Npm(_) => Some(format!("Node.js {}", said(&self.program)?)),
+            Origin::Python(environment) => said(environment.join("bin/python").as_os_str()),
+        }
+    }
+
+    /// Bytes of its binary, where it is one.
+    pub fn size(&self) -> Option<u64> {
+        matches!(self.origin, Origin::Ours)
+            .then(|| fs::metadata(&self.program).ok())?
+            .map(|of| of.len())
+    }
+
     /// The program alone, with `home` in the place of the person's folder.
     pub fn bare(&self, home: &Path) -> Command {
         let mut command = stdio::bare(&self.program);
@@ -68,4 +130,10 @@ impl Contender {
         command.args(&self.before).arg(url).args(&self.after);
         command
     }
+}
+
+/// What a program says to `--version`.
+fn said(program: &OsStr) -> Option<String> {
+    let output = Command::new(program).arg("--version").output().ok()?;
+    Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
 }

@@ -1,36 +1,27 @@
 //! What is measured side by side. All ways take turns, so that they see the same moods of the machine.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
-use std::process::Stdio;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+pub mod calls;
+pub mod idle;
+pub mod sizes;
+pub mod start;
+
+use std::cmp::Ordering;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
+use self::calls::Call;
 use super::Error;
 use super::contender::Contender;
+use super::page::Findings;
 use super::process;
 use super::report::Unit;
 use super::server::Server;
 use super::side::{Lane, Side};
-use super::signed_in;
-use super::start;
-use super::wire::{self, Tool};
+use super::wire::Tool;
 
 /// Requests under way at a time.
 pub const CONCURRENCY: [usize; 4] = [1, 8, 64, 512];
-
-/// Bytes of text in a result or an argument.
-pub const SIZES: [usize; 5] = [1 << 10, 32 << 10, 1 << 20, 32 << 20, 256 << 20];
-
-/// Bridges that are idle at once.
-pub const IDLE_BRIDGES: usize = 30;
-
-/// A bridge with nothing to do has settled after this long: connections that are kept for the next request are closed.
-const SETTLED: Duration = Duration::from_secs(10);
 
 /// How often everything is done.
 #[derive(Clone, Copy)]
@@ -41,6 +32,8 @@ pub struct Effort {
     pub notifications: usize,
     pub idle: Duration,
     pub largest: usize,
+    /// Bridges that are idle at once.
+    pub bridges: usize,
 }
 
 impl Effort {
@@ -48,10 +41,11 @@ impl Effort {
     pub const FULL: Effort = Effort {
         rounds: 5,
         calls: 200,
-        busy: Duration::from_millis(600),
+        busy: Duration::from_millis(500),
         notifications: 50_000,
         idle: Duration::from_secs(20),
         largest: 256 << 20,
+        bridges: 30,
     };
 
     /// Shows that everything runs.
@@ -62,10 +56,11 @@ impl Effort {
         notifications: 2_000,
         idle: Duration::from_secs(3),
         largest: 1 << 20,
+        bridges: 3,
     };
 }
 
-/// One figure of every way, in their order; a failure has its text.
+/// One figure of every way, in their order. Where there is none a text says why; an empty one, that it does not apply.
 pub struct Figure {
     pub section: &'static str,
     pub name: String,
@@ -75,8 +70,8 @@ pub struct Figure {
 
 /// The ways, the server and what the measurements have found so far.
 pub struct Field {
-    pub lanes: Vec<Lane>,
-    pub figures: Vec<Figure>,
+    pub findings: Findings,
+    lanes: Vec<Lane>,
     server: Server,
     home: TempDir,
     effort: Effort,
@@ -84,12 +79,12 @@ pub struct Field {
 
 /// The measurements, by the names that `--only` takes.
 pub const ALL: [(&str, Measurement); 6] = [
-    ("start", Field::start),
+    ("start", start::measure),
     ("latency", Field::latency),
     ("requests", Field::requests),
     ("notifications", Field::notifications),
-    ("sizes", Field::sizes),
-    ("idle", Field::idle),
+    ("sizes", sizes::measure),
+    ("idle", idle::measure),
 ];
 
 /// One measurement.
@@ -100,16 +95,15 @@ type Round = (f64, f64, f64);
 
 impl Field {
     /// Starts the server; no way is connected yet.
-    pub fn new(contenders: Vec<Contender>, effort: Effort) -> Result<Field, Error> {
+    pub fn new(
+        contenders: Vec<Contender>,
+        effort: Effort,
+        findings: Findings,
+    ) -> Result<Field, Error> {
         let lanes =
             std::iter::once(None).chain(contenders.into_iter().map(Some)).map(Lane::new).collect();
-        Ok(Field {
-            lanes,
-            figures: Vec::new(),
-            server: Server::start()?,
-            home: tempfile::tempdir()?,
-            effort,
-        })
+        let (server, home) = (Server::start()?, tempfile::tempdir()?);
+        Ok(Field { findings, lanes, server, home, effort })
     }
 
     fn connect(&mut self) {
@@ -118,12 +112,15 @@ impl Field {
         }
     }
 
-    /// What every way gives in so many rounds.
+    /// What every way gives in so many rounds. One that has failed before gets another chance.
     fn rounds<T>(
         &mut self,
         count: usize,
         mut what: impl FnMut(&mut dyn Side) -> Result<T, Error>,
     ) -> Vec<Result<Vec<T>, String>> {
+        for lane in self.lanes.iter_mut().filter(|lane| !lane.is_connected()) {
+            lane.connect(&self.server.url(), self.home.path());
+        }
         let mut found: Vec<Result<Vec<T>, String>> =
             self.lanes.iter().map(|_| Ok(Vec::new())).collect();
         for _ in 0..count {
@@ -145,75 +142,8 @@ impl Field {
         name: String,
         unit: Unit,
         values: Vec<Result<f64, String>>,
-    ) {
-        self.figures.push(Figure { section, name, unit, values });
-    }
-
-    /// From exec to the first request, and to the first answer; with the files in memory, and without.
-    fn start(&mut self) -> Result<(), Error> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let nowhere = format!("http://{}/mcp", listener.local_addr()?);
-        let (url, secured) = (self.server.url(), self.server.secured_url());
-        let cold = forget_files();
-        for (temperature, times) in [("warm", self.effort.rounds), ("cold", 2)] {
-            if temperature == "cold" && !cold {
-                eprintln!("  cold starts need the right to drop the system's file cache");
-                continue;
-            }
-            let mut values = [Vec::new(), Vec::new(), Vec::new()];
-            for lane in &self.lanes {
-                let Some(contender) = &lane.contender else {
-                    values.iter_mut().for_each(|values| values.push(Err(String::new())));
-                    continue;
-                };
-                let ready = || {
-                    if temperature == "cold" {
-                        forget_files();
-                    }
-                };
-                let times = |one: &dyn Fn() -> Result<Duration, Error>| {
-                    let found: Result<Vec<f64>, Error> =
-                        (0..times).map(|_| one().map(|time| time.as_secs_f64())).collect();
-                    found.map(middle).map_err(|error| error.to_string())
-                };
-                values[0].push(times(&|| {
-                    ready();
-                    start::once(contender.command(&nowhere, self.home.path()), &listener)
-                }));
-                values[1].push(times(&|| {
-                    ready();
-                    first_answer(contender, &url, self.home.path(), &[])
-                }));
-                let home = tempfile::tempdir()?;
-                let prepared = signed_in::prepare(contender, &secured, home.path());
-                values[2].push(prepared.map_err(|error| error.to_string()).and_then(|flags| {
-                    times(&|| {
-                        ready();
-                        first_answer(contender, &secured, home.path(), flags)
-                    })
-                }));
-            }
-            let [post, answer, signed_in] = values;
-            self.note(
-                "Start",
-                format!("exec to first request, {temperature}"),
-                Unit::Milliseconds,
-                post,
-            );
-            self.note(
-                "Start",
-                format!("exec to first answer, {temperature}"),
-                Unit::Milliseconds,
-                answer,
-            );
-            self.note(
-                "Start",
-                format!("exec to first answer with a stored token, {temperature}"),
-                Unit::Milliseconds,
-                signed_in,
-            );
-        }
-        Ok(())
+    ) -> Result<(), Error> {
+        self.findings.note(Figure { section, name, unit, values })
     }
 
     fn latency(&mut self) -> Result<(), Error> {
@@ -244,7 +174,7 @@ impl Field {
                     format!("a call answered by {name}, p{percent}"),
                     Unit::Microseconds,
                     values,
-                );
+                )?;
             }
         }
         Ok(())
@@ -283,13 +213,8 @@ impl Field {
                 format!("requests/s, {in_flight} in flight"),
                 Unit::PerSecond,
                 rates,
-            );
-            self.note(
-                "Requests",
-                format!("CPU per request, {in_flight} in flight"),
-                Unit::Microseconds,
-                cpu,
-            );
+            )?;
+            self.note("Requests", cpu_name(in_flight), Unit::Microseconds, cpu)?;
         }
         Ok(())
     }
@@ -297,179 +222,29 @@ impl Field {
     fn notifications(&mut self) -> Result<(), Error> {
         self.connect();
         let sent = self.effort.notifications;
-        let found = self.rounds(self.effort.rounds, |side| {
-            let took = side.call(Tool::Burst(sent))?;
-            Ok((side.delivered(sent) as f64, took.as_secs_f64()))
-        });
-        let of = |what: fn(&(f64, f64)) -> f64| {
-            found
-                .iter()
-                .map(|rounds| {
-                    let rounds = rounds.as_ref().map_err(Clone::clone)?;
-                    Ok(middle(rounds.iter().map(what).collect()))
-                })
-                .collect::<Vec<Result<f64, String>>>()
-        };
-        let rates = of(|(delivered, took)| delivered / took);
-        let mut share = of(|(delivered, _)| *delivered);
-        share.iter_mut().flatten().for_each(|delivered| *delivered *= 100.0 / sent as f64);
-        self.note(
-            "Notifications",
-            "notifications/s to the client".to_owned(),
-            Unit::PerSecond,
-            rates,
-        );
-        self.note("Notifications", "of them before the answer".to_owned(), Unit::Percent, share);
-        Ok(())
-    }
-
-    fn sizes(&mut self) -> Result<(), Error> {
-        for (name, tool) in [
-            ("result as JSON", Tool::Json as fn(usize) -> Tool),
-            ("result as an event", Tool::Sse),
-            ("argument", Tool::Upload),
-        ] {
-            self.connect();
-            let largest = self.effort.largest;
-            for size in SIZES.into_iter().filter(|size| *size <= largest) {
-                let busy = self.effort.busy;
-                let rounds = if size > 32 << 20 { 2 } else { self.effort.rounds };
-                let found = self.rounds(rounds, |side| {
-                    let (mut calls, mut took) = (0, Duration::ZERO);
-                    while took < busy {
-                        took += side.call(tool(size))?;
-                        calls += 1;
-                    }
-                    Ok((calls * size) as f64 / took.as_secs_f64())
-                });
-                let values = found.into_iter().map(|rates| rates.map(middle)).collect();
-                self.note(
-                    "Sizes",
-                    format!("{} as {name}", bytes(size)).replace("as argument", "as an argument"),
-                    Unit::BytesPerSecond,
-                    values,
-                );
-            }
-        }
-        Ok(())
-    }
-
-    /// Memory and wake-ups with nothing to do, and the peak for a large result.
-    fn idle(&mut self) -> Result<(), Error> {
-        let url = self.server.url();
-        let large = self.effort.largest.min(wire::LARGE);
-        let idle = self.effort.idle;
-        let names = [
-            ("resident, idle".to_owned(), Unit::Mebibytes),
-            ("wake-ups a minute, idle".to_owned(), Unit::Count),
-            (format!("peak resident, {} as JSON", bytes(large)), Unit::Mebibytes),
-            (format!("peak resident, {} as an event", bytes(large)), Unit::Mebibytes),
-            ("resident afterwards".to_owned(), Unit::Mebibytes),
-            (format!("memory of {IDLE_BRIDGES} idle ones"), Unit::Mebibytes),
-        ];
-        let mut rows: Vec<Vec<Result<f64, String>>> = names.iter().map(|_| Vec::new()).collect();
-        for lane in &mut self.lanes {
-            let Some(contender) = lane.contender.clone() else {
-                rows.iter_mut().for_each(|row| row.push(Err(String::new())));
-                continue;
-            };
-            let mut known =
-                |values: Result<Vec<Option<f64>>, String>, first: usize, count: usize| {
-                    for (at, row) in rows[first..first + count].iter_mut().enumerate() {
-                        row.push(
-                            values
-                                .clone()
-                                .and_then(|values| values[at].ok_or_else(|| "unknown".to_owned())),
-                        );
-                    }
-                };
-            lane.connect(&url, self.home.path());
-            let quiet = lane.run(|side| {
-                sleep(SETTLED);
-                let (before, started) = (process::waits(side.pid()), Instant::now());
-                sleep(idle);
-                let waits = process::waits(side.pid())
-                    .zip(before)
-                    .map(|(after, before)| (after - before) as f64);
-                let minutes = started.elapsed().as_secs_f64() / 60.0;
-                Ok(vec![
-                    process::resident(side.pid()).map(|bytes| bytes as f64),
-                    waits.map(|waits| waits / minutes),
-                ])
+        let found = self.calls(Tool::Burst(sent), |_| Ok(()));
+        let of = |what: fn(&Call) -> f64| {
+            let values = found.iter().map(|calls| {
+                Ok(middle(calls.as_ref().map_err(Clone::clone)?.iter().map(what).collect()))
             });
-            known(quiet, 0, 2);
-            for (row, tool) in [(2, Tool::Json as fn(usize) -> Tool), (3, Tool::Sse)] {
-                lane.connect(&url, self.home.path());
-                let peak = lane.run(|side| {
-                    side.call(tool(large))?;
-                    side.call(tool(large))?;
-                    let peak = process::peak(side.pid());
-                    sleep(SETTLED);
-                    let after = process::resident(side.pid());
-                    Ok(vec![peak.map(|bytes| bytes as f64), after.map(|bytes| bytes as f64)])
-                });
-                // What is left afterwards is told once.
-                known(peak, row, if row == 3 { 2 } else { 1 });
-            }
-            lane.disconnect();
-            known(many(&contender, &url, self.home.path()).map(|bytes| vec![bytes]), 5, 1);
-        }
-        for ((name, unit), values) in names.into_iter().zip(rows) {
-            self.note("Memory", name, unit, values);
-        }
-        Ok(())
+            values.collect::<Vec<Result<f64, String>>>()
+        };
+        let rates = of(|call| call.delivered as f64 / call.took.as_secs_f64());
+        let mut share = of(|call| call.delivered as f64);
+        share.iter_mut().flatten().for_each(|delivered| *delivered *= 100.0 / sent as f64);
+        let section = "Notifications";
+        self.note(section, "notifications/s to the client".to_owned(), Unit::PerSecond, rates)?;
+        self.note(section, "of them before the answer".to_owned(), Unit::Percent, share)
     }
 }
 
-/// The memory of several idle bridges together.
-fn many(contender: &Contender, url: &str, home: &Path) -> Result<Option<f64>, String> {
-    let mut lanes: Vec<Lane> =
-        (0..IDLE_BRIDGES).map(|_| Lane::new(Some(contender.clone()))).collect();
-    lanes.iter_mut().for_each(|lane| lane.connect(url, home));
-    sleep(SETTLED);
-    let sizes: Result<Vec<Option<u64>>, String> = lanes
-        .iter_mut()
-        .map(|lane| lane.run(|side| Ok(process::proportional(side.pid()))))
-        .collect();
-    Ok(sizes?.into_iter().sum::<Option<u64>>().map(|bytes| bytes as f64))
+/// The name of the figure of processor time.
+pub fn cpu_name(in_flight: usize) -> String {
+    format!("CPU per request, {in_flight} in flight")
 }
 
-/// From exec to the line with the answer to `initialize`.
-fn first_answer(
-    contender: &Contender,
-    url: &str,
-    home: &Path,
-    flags: &[&str],
-) -> Result<Duration, Error> {
-    let mut command = contender.command(url, home);
-    command.args(flags);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let (stdin, mut writer) = std::io::pipe()?;
-    writer.write_all(format!("{}\n", wire::INITIALIZE).as_bytes())?;
-    let started = Instant::now();
-    let mut bridge = command.stdin(stdin).spawn()?;
-    let stdout = bridge.stdout.take().ok_or("the bridge has no stdout")?;
-    let mut line = Vec::new();
-    let read = BufReader::new(stdout).read_until(b'\n', &mut line);
-    let took = started.elapsed();
-    bridge.kill()?;
-    bridge.wait()?;
-    read?;
-    if wire::is_result(&line) { Ok(took) } else { Err("no answer to initialize".into()) }
-}
-
-/// Has the system forget what it keeps of files; whether that was allowed.
-fn forget_files() -> bool {
-    fs::write("/proc/sys/vm/drop_caches", "3").is_ok()
-}
-
-/// The size as people write it.
-pub fn bytes(size: usize) -> String {
-    if size < 1 << 20 { format!("{} KiB", size >> 10) } else { format!("{} MiB", size >> 20) }
-}
-
-fn middle(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
+fn middle<T: PartialOrd + Copy>(mut values: Vec<T>) -> T {
+    values.sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
     values[values.len() / 2]
 }
 

@@ -1,35 +1,82 @@
-//! What was found side by side: as JSON, as a page in Markdown, and as a picture.
+//! What was found side by side: as JSON, and as a page in Markdown.
+
+use std::fs;
+use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
+use super::Error;
+use super::about::About;
+use super::contender::{Contender, OURS};
 use super::field::Figure;
-use super::growth::Growth;
-use super::report::{Unit, machine};
-use super::side::Lane;
+use super::goals::GOALS;
+use super::growth::{self, Growth};
+use super::picture;
+use super::report::Unit;
 
 /// What the page says of itself.
 const HEAD: &str = "\
 # Performance, side by side
 
-mcp-tether, other bridges and HTTP without a bridge, with the same client, server and work, taking turns in one run of
-`benches/compare/run`, which writes this page. The client reads lines and does not parse them, the server's answers are
-made beforehand: what is left is the bridge. A dash stands for what does not apply; a failure has its reason. Peers
+mcp-tether, other bridges and HTTP without a bridge, with the same client, server and work, taking turns in one run,
+which writes this page. The client reads lines and does not parse them (without a bridge it counts the notifications of
+a burst and looks into none), the server's answers are made beforehand: what is left is the bridge. A dash stands for
+what does not apply; what could not be measured, or would have taken more than a minute a call, has its reason. Bridges
 that write messages anew (other bytes, other ids) are measured all the same.
 ";
 
-/// Everything as one object; times in seconds, sizes in bytes.
-pub fn json(lanes: &[Lane], figures: &[Figure], growth: &[Growth]) -> Value {
-    let named = |values: &mut dyn Iterator<Item = Value>| {
-        let names = lanes.iter().map(|lane| lane.name.to_owned());
-        Value::Object(names.zip(values).collect::<Map<_, _>>())
-    };
-    let figures: Vec<Value> = figures
-        .iter()
-        .map(|figure| {
+/// What a run has found, and where it is kept.
+pub struct Findings {
+    /// The ways, in the order of all values.
+    pub names: Vec<&'static str>,
+    pub figures: Vec<Figure>,
+    /// What is still to be measured.
+    pub missing: Vec<&'static str>,
+    about: About,
+    folder: Option<PathBuf>,
+}
+
+impl Findings {
+    /// Nothing so far. With a folder everything is written there as soon as it is known.
+    pub fn new(contenders: &[Contender], about: About, folder: Option<PathBuf>) -> Findings {
+        let names = std::iter::once("direct").chain(contenders.iter().map(|one| one.name));
+        Findings { names: names.collect(), figures: Vec::new(), missing: Vec::new(), about, folder }
+    }
+
+    /// Adds a figure. It is written at once: a run that is interrupted leaves what it has.
+    pub fn note(&mut self, figure: Figure) -> Result<(), Error> {
+        self.figures.push(figure);
+        if self.folder.is_some() { self.write() } else { Ok(()) }
+    }
+
+    /// Writes the page, the JSON and the picture into the folder, or prints the page.
+    pub fn write(&self) -> Result<(), Error> {
+        let growth = growth::of(&self.figures);
+        let Some(folder) = &self.folder else {
+            print!("{}", self.markdown(&growth));
+            return Ok(());
+        };
+        fs::write(folder.join("performance.md"), self.markdown(&growth))?;
+        let json = self.json(&growth);
+        fs::write(folder.join("performance.json"), format!("{json:#}\n"))?;
+        Ok(fs::write(folder.join("performance.svg"), picture::svg(&self.names, &self.figures))?)
+    }
+
+    fn ours(&self) -> Option<usize> {
+        self.names.iter().position(|name| *name == OURS)
+    }
+
+    /// Everything as one object; times in seconds, sizes in bytes.
+    fn json(&self, growth: &[Growth]) -> Value {
+        let named = |values: &mut dyn Iterator<Item = Value>| {
+            let names = self.names.iter().map(|name| (*name).to_owned());
+            Value::Object(names.zip(values).collect::<Map<_, _>>())
+        };
+        let figures = self.figures.iter().map(|figure| {
             let mut values = figure.values.iter().map(|value| match value {
                 Ok(value) => json!(value),
                 Err(why) if why.is_empty() => Value::Null,
-                Err(why) => json!({ "failed": why }),
+                Err(why) => json!({ "none": why }),
             });
             json!({
                 "section": figure.section,
@@ -37,108 +84,114 @@ pub fn json(lanes: &[Lane], figures: &[Figure], growth: &[Growth]) -> Value {
                 "unit": figure.unit.name(),
                 "values": named(&mut values),
             })
-        })
-        .collect();
-    let growth: Vec<Value> = growth
-        .iter()
-        .map(|growth| {
+        });
+        let goals = GOALS.iter().map(|goal| {
+            let measured = goal.measured(&self.figures, self.ours());
+            json!({
+                "name": goal.figure,
+                "measured": measured,
+                "goal": goal.goal.json(),
+                "met": measured.map(|value| goal.goal.met(value)),
+                "aim": goal.aim.json(),
+                "aimMet": measured.map(|value| goal.aim.met(value)),
+            })
+        });
+        let growth = growth.iter().map(|growth| {
             let mut fits = growth.fits.iter().map(|fit| match fit {
-                Some(fit) => {
-                    json!({ "slope": fit.slope, "fit": fit.fit, "exponent": fit.exponent })
-                }
+                Some(fit) => json!({
+                    "slope": fit.slope,
+                    "base": fit.base,
+                    "fit": fit.fit,
+                    "exponent": fit.exponent,
+                }),
                 None => Value::Null,
             });
-            json!({ "name": growth.name, "slopeUnit": growth.of, "fits": named(&mut fits) })
+            json!({
+                "name": growth.name,
+                "slopeUnit": growth.cost.slope(),
+                "fits": named(&mut fits),
+            })
+        });
+        json!({
+            "about": self.about.json(),
+            "missing": self.missing,
+            "goals": goals.collect::<Vec<_>>(),
+            "figures": figures.collect::<Vec<_>>(),
+            "growth": growth.collect::<Vec<_>>(),
         })
-        .collect();
-    json!({ "machine": machine(), "figures": figures, "growth": growth })
+    }
+
+    /// The page.
+    fn markdown(&self, growth: &[Growth]) -> String {
+        let mut page = format!("{HEAD}\n{}", self.about.markdown());
+        if !self.missing.is_empty() {
+            page +=
+                &format!("\nThe run has not ended; not complete: {}.\n", self.missing.join(", "));
+        }
+        page += &self.goals();
+        page += "\n![the main figures](performance.svg)\n";
+        let head = format!(
+            "\n| | {} |\n| --- |{}\n",
+            self.names.join(" | "),
+            " --: |".repeat(self.names.len())
+        );
+        let mut section = "";
+        for figure in &self.figures {
+            if figure.section != section {
+                section = figure.section;
+                page += &format!("\n## {section}\n{head}");
+            }
+            let cells = figure.values.iter().map(|value| cell(figure.unit, value));
+            page += &row(&figure.name, cells);
+        }
+        page += "\n## Growth\n\n\
+                 A line by least squares through the figures above: its slope, and how well it fits (R²); and the exponent of a\n\
+                 power through the same points: 1 is linear growth. A dash stands for less than three points.\n";
+        page += &head;
+        for growth in growth {
+            let cells = growth
+                .fits
+                .iter()
+                .map(|fit| fit.map_or("–".to_owned(), |fit| growth.cost.show(fit)));
+            page += &row(&growth.name, cells);
+        }
+        page
+    }
+
+    fn goals(&self) -> String {
+        let mut text = "\n## Goals\n\n\
+             What the project promises (goal) and where it wants to be (aim), on a quiet machine with two cores. \"+\" is what the\n\
+             bridge adds to HTTP without one, \"x\" how much it reaches of that, in this run.\n\n\
+             | | measured | goal | | aim | |\n| --- | --: | --: | --- | --: | --- |\n"
+            .to_owned();
+        let verdict = |met: Option<bool>| match met {
+            Some(true) => "met",
+            Some(false) => "not met",
+            None => "not measured",
+        };
+        for goal in GOALS {
+            let measured = goal.measured(&self.figures, self.ours());
+            let cells = [
+                measured.map_or("–".to_owned(), |value| goal.goal.show(goal.unit, value)),
+                goal.goal.limit(goal.unit).replace("<=", "≤").replace(">=", "≥"),
+                verdict(measured.map(|value| goal.goal.met(value))).to_owned(),
+                goal.aim.limit(goal.unit).replace("<=", "≤").replace(">=", "≥"),
+                verdict(measured.map(|value| goal.aim.met(value))).to_owned(),
+            ];
+            text += &row(goal.figure, cells);
+        }
+        text
+    }
 }
 
-/// The page.
-pub fn markdown(lanes: &[Lane], figures: &[Figure], growth: &[Growth]) -> String {
-    let mut page =
-        format!("{HEAD}\nMachine: {}.\n\n![the main figures](performance.svg)\n", machine());
-    let names: Vec<&str> = lanes.iter().map(|lane| lane.name).collect();
-    let head = |first: &str| {
-        format!("\n| {first} | {} |\n| --- |{}\n", names.join(" | "), " --: |".repeat(names.len()))
-    };
-    let mut section = "";
-    for figure in figures {
-        if figure.section != section {
-            section = figure.section;
-            page += &format!("\n## {section}\n{}", head(""));
-        }
-        let cells: Vec<String> =
-            figure.values.iter().map(|value| cell(figure.unit, value)).collect();
-        page += &format!("| {} | {} |\n", figure.name, cells.join(" | "));
-    }
-    page += "\n## Growth\n\nA line by least squares through the figures above (R² says how well it fits), and the exponent \
-             of a power\nthrough the same points: 1 is linear growth.\n";
-    page += &head("");
-    for growth in growth {
-        let cells: Vec<String> = growth
-            .fits
-            .iter()
-            .map(|fit| {
-                fit.map_or("–".to_owned(), |fit| {
-                    format!("n^{:.2}, R² {:.3}", fit.exponent, fit.fit)
-                })
-            })
-            .collect();
-        page += &format!("| {} | {} |\n", growth.name, cells.join(" | "));
-    }
-    page
+fn row(name: &str, cells: impl IntoIterator<Item = String>) -> String {
+    format!("| {name} | {} |\n", cells.into_iter().collect::<Vec<_>>().join(" | "))
 }
 
 fn cell(unit: Unit, value: &Result<f64, String>) -> String {
     match value {
         Ok(value) => unit.show(*value),
         Err(why) if why.is_empty() => "–".to_owned(),
-        Err(why) => format!("failed: {}", why.replace('|', "/").replace('<', "&lt;")),
+        Err(why) => why.replace('|', "/").replace('<', "&lt;"),
     }
-}
-
-/// Width of the picture.
-const WIDTH: usize = 760;
-
-/// Where bars begin, behind the names.
-const NAMES: usize = 130;
-
-/// The longest bar.
-const BAR: usize = 480;
-
-/// The figures with these names as bars.
-pub fn svg(lanes: &[Lane], figures: &[Figure], chosen: &[&str]) -> String {
-    let mut body = String::new();
-    let mut y = 10;
-    for figure in
-        chosen.iter().filter_map(|name| figures.iter().find(|figure| figure.name == *name))
-    {
-        y += 20;
-        body += &format!("<text x=\"10\" y=\"{y}\" class=\"title\">{}</text>\n", figure.name);
-        let most =
-            figure.values.iter().flatten().fold(f64::MIN_POSITIVE, |most, value| most.max(*value));
-        for (lane, value) in lanes.iter().zip(&figure.values) {
-            let Ok(value) = value else { continue };
-            y += 18;
-            let width = (value / most * BAR as f64).max(1.0);
-            let class = if lane.name == "mcp-tether" { "ours" } else { "bar" };
-            body += &format!(
-                "<text x=\"10\" y=\"{}\">{}</text><rect x=\"{NAMES}\" y=\"{y}\" width=\"{width:.0}\" height=\"13\" \
-                 class=\"{class}\"/><text x=\"{:.0}\" y=\"{}\">{}</text>\n",
-                y + 11,
-                lane.name,
-                NAMES as f64 + width + 6.0,
-                y + 11,
-                figure.unit.show(*value),
-            );
-        }
-        y += 24;
-    }
-    let style = "text{font:12px sans-serif;fill:#444}.title{font-weight:bold}.bar{fill:#9ab}.ours{fill:#2a7}\
-                 @media(prefers-color-scheme:dark){text{fill:#ccc}}";
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{y}\" viewBox=\"0 0 {WIDTH} {y}\" \
-         role=\"img\">\n<title>mcp-tether beside other bridges</title>\n<style>{style}</style>\n{body}</svg>\n"
-    )
 }

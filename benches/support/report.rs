@@ -20,15 +20,20 @@ impl Unit {
     /// The value as people read it.
     pub fn show(self, value: f64) -> String {
         match self {
-            Unit::Milliseconds => format!("{:.1} ms", value * 1e3),
+            Unit::Milliseconds => format!("{} ms", short(value * 1e3)),
             Unit::Microseconds if value.abs() < 1e-6 => format!("{:.0} ns", value * 1e9),
-            Unit::Microseconds => format!("{:.1} µs", value * 1e6),
+            Unit::Microseconds => format!("{} µs", short(value * 1e6)),
             Unit::PerSecond => thousands(value),
-            Unit::BytesPerSecond => format!("{:.0} MB/s", value / 1e6),
-            Unit::Mebibytes => format!("{:.1} MiB", value / f64::from(1024 * 1024)),
+            Unit::BytesPerSecond => format!("{} MB/s", short(value / 1e6)),
+            Unit::Mebibytes => format!("{} MiB", short(value / f64::from(1024 * 1024))),
             Unit::Percent => format!("{value:.0} %"),
             Unit::Count => thousands(value),
         }
+    }
+
+    /// Whether it counts how much is done in a time.
+    pub fn is_rate(self) -> bool {
+        matches!(self, Unit::PerSecond | Unit::BytesPerSecond)
     }
 
     /// What the value is counted in.
@@ -57,6 +62,64 @@ pub enum Target {
     AddsAtMost(f64),
     /// Bridged divided by direct.
     RatioAtLeast(f64),
+}
+
+impl Target {
+    /// What is compared with the limit.
+    pub fn measured(self, direct: Option<f64>, bridged: Option<f64>) -> Option<f64> {
+        match self {
+            Target::None => None,
+            Target::AtMost(_) | Target::AtLeast(_) => bridged,
+            Target::AddsAtMost(_) => Some(bridged? - direct?),
+            Target::RatioAtLeast(_) => Some(bridged? / direct?),
+        }
+    }
+
+    /// Whether it is met by what [`Target::measured`] gave.
+    pub fn met(self, measured: f64) -> bool {
+        match self {
+            Target::None => true,
+            Target::AtMost(limit) | Target::AddsAtMost(limit) => measured <= limit,
+            Target::AtLeast(limit) | Target::RatioAtLeast(limit) => measured >= limit,
+        }
+    }
+
+    /// A value of its kind as people read it.
+    pub fn show(self, unit: Unit, value: f64) -> String {
+        match self {
+            Target::AddsAtMost(_) => added(unit, value),
+            Target::RatioAtLeast(_) => format!("{value:.2} x"),
+            Target::None | Target::AtMost(_) | Target::AtLeast(_) => unit.show(value),
+        }
+    }
+
+    /// The limit as people read it.
+    pub fn limit(self, unit: Unit) -> String {
+        match self {
+            Target::None => String::new(),
+            Target::AtMost(limit) | Target::AddsAtMost(limit) => {
+                format!("<= {}", self.show(unit, limit))
+            }
+            Target::AtLeast(limit) | Target::RatioAtLeast(limit) => {
+                format!(">= {}", self.show(unit, limit))
+            }
+        }
+    }
+
+    /// The limit under the name of its kind.
+    pub fn json(self) -> Value {
+        match self {
+            Target::None => Value::Null,
+            Target::AtMost(limit) => json!({ "bridgedAtMost": limit }),
+            Target::AtLeast(limit) => json!({ "bridgedAtLeast": limit }),
+            Target::AddsAtMost(limit) => json!({ "addedAtMost": limit }),
+            Target::RatioAtLeast(limit) => json!({ "ratioAtLeast": limit }),
+        }
+    }
+}
+
+fn added(unit: Unit, value: f64) -> String {
+    format!("{}{}", if value < 0.0 { "" } else { "+" }, unit.show(value))
 }
 
 /// One line of the report.
@@ -104,30 +167,18 @@ impl Row {
 
     /// Whether the target is met; `None` without a target or without a value.
     fn met(&self) -> Option<bool> {
-        match self.target {
-            Target::None => None,
-            Target::AtMost(limit) => Some(self.bridged? <= limit),
-            Target::AtLeast(limit) => Some(self.bridged? >= limit),
-            Target::AddsAtMost(limit) => Some(self.added()? <= limit),
-            Target::RatioAtLeast(limit) => Some(self.ratio()? >= limit),
-        }
+        Some(self.target.met(self.target.measured(self.direct, self.bridged)?))
     }
 
     fn cells(&self) -> [String; 6] {
         let show = |value: Option<f64>| value.map_or("-".to_owned(), |value| self.unit.show(value));
         let compared = match (self.target, self.unit) {
-            (Target::AddsAtMost(_), _) | (_, Unit::Microseconds) => self.added().map(|added| {
-                format!("{}{}", if added < 0.0 { "" } else { "+" }, self.unit.show(added))
-            }),
+            (Target::AddsAtMost(_), _) | (_, Unit::Microseconds) => {
+                self.added().map(|value| added(self.unit, value))
+            }
             _ => self.ratio().map(|ratio| format!("{ratio:.2} x")),
         };
-        let target = match self.target {
-            Target::None => String::new(),
-            Target::AtMost(limit) => format!("<= {}", self.unit.show(limit)),
-            Target::AtLeast(limit) => format!(">= {}", self.unit.show(limit)),
-            Target::AddsAtMost(limit) => format!("<= +{}", self.unit.show(limit)),
-            Target::RatioAtLeast(limit) => format!(">= {limit:.2} x"),
-        };
+        let target = self.target.limit(self.unit);
         let verdict = match (self.met(), self.target) {
             (Some(true), _) => "met",
             (Some(false), _) => "MISSED",
@@ -146,13 +197,6 @@ impl Row {
     }
 
     fn json(&self) -> Value {
-        let target = match self.target {
-            Target::None => Value::Null,
-            Target::AtMost(limit) => json!({ "bridgedAtMost": limit }),
-            Target::AtLeast(limit) => json!({ "bridgedAtLeast": limit }),
-            Target::AddsAtMost(limit) => json!({ "addedAtMost": limit }),
-            Target::RatioAtLeast(limit) => json!({ "ratioAtLeast": limit }),
-        };
         json!({
             "name": self.name,
             "unit": self.unit.name(),
@@ -160,7 +204,7 @@ impl Row {
             "bridged": self.bridged,
             "added": self.added(),
             "ratio": self.ratio(),
-            "target": target,
+            "target": self.target.json(),
             "met": self.met(),
         })
     }
@@ -198,13 +242,19 @@ pub fn machine() -> String {
     format!("{} {}, {} cores{load}", std::env::consts::OS, std::env::consts::ARCH, cores())
 }
 
-fn cores() -> usize {
+/// Cores that this process may use.
+pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
+/// With one decimal where that says something.
+fn short(value: f64) -> String {
+    if value.abs() < 100.0 { format!("{value:.1}") } else { thousands(value) }
+}
+
 fn thousands(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
+    let digits = format!("{:.0}", value.abs());
+    let mut text = if value <= -0.5 { "-".to_owned() } else { String::new() };
     for (index, digit) in digits.char_indices() {
         if index > 0 && (digits.len() - index) % 3 == 0 {
             text.push(',');

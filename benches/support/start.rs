@@ -49,7 +49,7 @@ pub fn once(mut command: Command, listener: &TcpListener) -> Result<Duration, Er
         socket.read_exact(&mut first)?;
         // Fails only when the wait below was given up.
         let _ = sender.send(Instant::now());
-        Ok::<(), std::io::Error>(())
+        Ok::<_, std::io::Error>(socket)
     });
     let started = Instant::now();
     let mut bridge = command.spawn()?;
@@ -57,6 +57,7 @@ pub fn once(mut command: Command, listener: &TcpListener) -> Result<Duration, Er
     bridge.kill()?;
     bridge.wait()?;
     let seen = seen.map_err(|_| "the bridge sent nothing")?;
-    watcher.join().map_err(|_| "the listener panicked")??;
+    // Open until here: closed before, the bridge would make another connection, which the next one would take for its own.
+    drop(watcher.join().map_err(|_| "the listener panicked")??);
     Ok(seen.saturating_duration_since(started))
 }

@@ -149,6 +149,8 @@ impl Reply {
             }
             whole.extend_from_slice(&piece);
             sieve.follow(&whole);
+            // Its memory is what the next piece is read into, if nobody holds it.
+            drop(piece);
             next = self.response.piece().await?;
         }
         let whole = whole.freeze();
