@@ -143,7 +143,16 @@ pub async fn run(
     let (input, outbox) = streams.spawn(settings.max_message)?;
     let shape = shape.map(Arc::new);
     let bridge = Bridge::new(endpoint, access, verdict, settings, shape, redactor, outbox);
-    Ok(relay(&bridge, input, signals).await)
+    // A task of its own: what is waited for outside of tasks has its turn after all of them.
+    let relaying = tokio::spawn(async move { relay(&bridge, input, signals).await });
+    match relaying.await {
+        Ok(code) => Ok(code),
+        Err(error) => Err(match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is being shut down, which only its owner does.
+            Err(error) => error.into(),
+        }),
+    }
 }
 
 /// From the first line to the end of the process.

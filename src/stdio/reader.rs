@@ -1,8 +1,6 @@
 //! Reading stdin.
 
-use std::future::poll_fn;
 use std::io::Read;
-use std::task::Poll;
 use std::thread;
 
 use tokio::runtime::Handle;
@@ -118,20 +116,6 @@ fn on_thread(mut input: impl Read + Send + 'static, mut intake: Intake) -> std::
     Ok(())
 }
 
-/// Lets every task run that can: what was read is sent before more is looked for, and more is gathered meanwhile.
-async fn others_first() {
-    let mut waited = false;
-    // Not `yield_now`, which asks the system for events first.
-    poll_fn(|context| {
-        if std::mem::replace(&mut waited, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
 /// From pieces of input to queued lines.
 struct Intake {
     lines: lines::Lines,
@@ -151,7 +135,6 @@ impl Intake {
                     if !self.take(&piece[..count]).await {
                         return None;
                     }
-                    others_first().await;
                 }
                 None => return Some(self),
             }
