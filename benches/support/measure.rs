@@ -171,7 +171,7 @@ fn large(program: &OsStr, server: &Server, effort: Effort) -> Result<Vec<Row>, E
         let mut direct = Direct::connect(&server.url())?;
         let mut bridge = Bridge::connect(program, &server.url())?;
         // Until memory that nobody has touched yet, which costs a virtual machine several times as much, is there.
-        for _ in 0..4 {
+        for _ in 0..12 {
             direct.call(tool)?;
             bridge.call(tool)?;
         }
