@@ -146,6 +146,10 @@ impl Sifting {
             length += plain(&rest[length..]);
             match rest[length..] {
                 [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => length += 2,
+                // Text that is not English, of servers that escape all of it.
+                [b'\\', b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(u8::is_ascii_hexdigit) => {
+                    length += 6;
+                }
                 [] => {
                     self.leave_out(length);
                     return length;
@@ -167,6 +171,9 @@ impl Sifting {
             }
             b'\\' => {
                 self.place = Place::Escape;
+                if !self.in_gap && self.room() == 0 {
+                    self.open_gap();
+                }
                 self.keep_or_leave_out(byte);
             }
             // A control character.
@@ -197,18 +204,26 @@ impl Sifting {
 
     /// Characters of a string that stand for themselves, as far as there is room.
     fn keep_plain(&mut self, text: &[u8]) {
-        let room = (self.string + SKELETON_STRING).saturating_sub(self.skeleton.len());
-        let mut kept = room.min(text.len());
+        let mut kept = self.room().min(text.len());
         // Not in the middle of a character.
         while text.get(kept).is_some_and(|byte| byte & 0xc0 == 0x80) {
             kept += 1;
         }
         self.keep(&text[..kept]);
         if kept < text.len() {
-            self.gaps.push(Gap { at: self.skeleton.len(), length: 0 });
-            self.in_gap = true;
+            self.open_gap();
             self.leave_out(text.len() - kept);
         }
+    }
+
+    /// How many bytes more of this string are kept, about.
+    fn room(&self) -> usize {
+        (self.string + SKELETON_STRING).saturating_sub(self.skeleton.len())
+    }
+
+    fn open_gap(&mut self) {
+        self.gaps.push(Gap { at: self.skeleton.len(), length: 0 });
+        self.in_gap = true;
     }
 
     fn keep_or_leave_out(&mut self, byte: u8) {

@@ -67,6 +67,18 @@ fn long_strings_are_left_out() {
 }
 
 #[test]
+fn strings_of_nothing_but_escapes_are_left_out_too() {
+    for escape in ["\\n", "\\u4e2d", "\\\"", "\\ud83d\\ude00"] {
+        let text = format!(r#"{{"id":1,"result":"{}","a":"{0}"}}"#, long(escape));
+        for cuts in [vec![], (1..text.len()).step_by(1009).collect()] {
+            let skeleton = skeleton(text.as_bytes(), &cuts).unwrap();
+            assert!(skeleton.text().len() < 300);
+            same(text.as_bytes(), &cuts);
+        }
+    }
+}
+
+#[test]
 fn a_head_behind_a_long_string_is_found() {
     let text = format!(r#"  {{"result":"{}","id":"a\n1","jsonrpc":"2.0"}}"#, long("x"));
     let message = Message::of(received(text.as_bytes(), &[]), Source::Server).unwrap();
