@@ -143,21 +143,21 @@ impl Sifting {
         }
         let mut length = 0;
         loop {
-            length += plain(&rest[length..]);
             match rest[length..] {
                 [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => length += 2,
                 // Text that is not English, of servers that escape all of it.
-                [b'\\', b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(u8::is_ascii_hexdigit) => {
+                [b'\\', b'u', a, b, c, d, ..] if is_hex(a) & is_hex(b) & is_hex(c) & is_hex(d) => {
                     length += 6;
                 }
                 [] => {
                     self.leave_out(length);
                     return length;
                 }
-                [byte, ..] => {
+                [byte @ (b'"' | b'\\' | 0..0x20), ..] => {
                     self.leave_out(length);
                     return length + self.special(byte);
                 }
+                _ => length += plain(&rest[length..]),
             }
         }
     }
@@ -196,7 +196,7 @@ impl Sifting {
     }
 
     fn digit(&mut self, byte: u8, missing: u8) -> usize {
-        self.given_up |= !byte.is_ascii_hexdigit();
+        self.given_up |= !is_hex(byte);
         self.place = if missing == 1 { Place::String } else { Place::Digits(missing - 1) };
         self.keep_or_leave_out(byte);
         1
@@ -262,6 +262,20 @@ fn plain(text: &[u8]) -> usize {
     }
     let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
     length + rest.iter().position(special).unwrap_or(rest.len())
+}
+
+/// Whether a byte is a hexadecimal digit: by a table, for there may be as many as bytes in a message.
+fn is_hex(byte: u8) -> bool {
+    const DIGITS: [bool; 256] = {
+        let mut digits = [false; 256];
+        let mut byte: u8 = 0;
+        while byte < u8::MAX {
+            digits[byte as usize] = byte.is_ascii_hexdigit();
+            byte += 1;
+        }
+        digits
+    };
+    DIGITS[usize::from(byte)]
 }
 
 /// The same byte eight times.
