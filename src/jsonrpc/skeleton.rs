@@ -143,12 +143,15 @@ impl Sifting {
         }
         let mut length = 0;
         loop {
+            length += plain(&rest[length..]);
+            // Text that is not English, of servers that escape all of it, has one behind the other.
+            while let [b'\\', b'u', a, b, c, d, ..] = rest[length..]
+                && is_hex(a) & is_hex(b) & is_hex(c) & is_hex(d)
+            {
+                length += 6;
+            }
             match rest[length..] {
                 [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => length += 2,
-                // Text that is not English, of servers that escape all of it.
-                [b'\\', b'u', a, b, c, d, ..] if is_hex(a) & is_hex(b) & is_hex(c) & is_hex(d) => {
-                    length += 6;
-                }
                 [] => {
                     self.leave_out(length);
                     return length;
@@ -157,7 +160,8 @@ impl Sifting {
                     self.leave_out(length);
                     return length + self.special(byte);
                 }
-                _ => length += plain(&rest[length..]),
+                // Behind escapes by number.
+                _ => {}
             }
         }
     }
