@@ -1,4 +1,4 @@
-//! A payload of the network, with what was found out while it arrived.
+//! A payload of the network or a line of stdin, with what was found out while it arrived.
 
 use std::ops::Deref;
 use std::sync::Arc;

@@ -25,7 +25,8 @@ pub enum Line {
     },
 }
 
-/// Cuts a byte stream into lines. Every byte is looked at once and copied once.
+/// Cuts a byte stream into lines. Every byte is copied once and searched once; what belongs to a long line is looked at
+/// once more, for [`Received`].
 ///
 /// Tolerates CRLF, blank lines, a byte order mark at the start, and a last line without an end.
 #[derive(Debug)]
