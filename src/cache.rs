@@ -26,7 +26,7 @@ impl Cache {
         match file::read(&path) {
             Ok(bytes) => bytes.map(|bytes| bytes.to_vec()),
             Err(error) => {
-                tracing::debug!("cannot read {}: {error}", path.display());
+                log::debug!("cannot read {}: {error}", path.display());
                 None
             }
         }
@@ -36,9 +36,9 @@ impl Cache {
     pub fn put(&self, kind: &str, name: &str, value: &[u8]) {
         let path = self.path(kind, name);
         if value.len() > MAX_STORED {
-            tracing::debug!("{} bytes are too many for the cache", value.len());
+            log::debug!("{} bytes are too many for the cache", value.len());
         } else if let Err(error) = file::write(&path, value) {
-            tracing::debug!("cannot write {}: {error}", path.display());
+            log::debug!("cannot write {}: {error}", path.display());
         }
     }
 
@@ -48,7 +48,7 @@ impl Cache {
         if let Err(error) = std::fs::remove_file(&path)
             && error.kind() != std::io::ErrorKind::NotFound
         {
-            tracing::debug!("cannot remove {}: {error}", path.display());
+            log::debug!("cannot remove {}: {error}", path.display());
         }
     }
 

@@ -5,17 +5,13 @@
 
 mod file;
 
-use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
-use tracing::field::{Field, Visit};
-use tracing::level_filters::LevelFilter;
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use log::{Level, LevelFilter, Metadata, Record};
 
 use crate::limits::{LOG_MAX_SIZE, LOG_QUEUE_LINES};
 
@@ -98,18 +94,17 @@ fn start_with(
         })?);
     }
     let shown = match verbosity.shown {
-        _ if verbosity.quiet => LevelFilter::ERROR,
-        0 => LevelFilter::INFO,
-        1 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
+        _ if verbosity.quiet => LevelFilter::Error,
+        0 => LevelFilter::Info,
+        1 => LevelFilter::Debug,
+        _ => LevelFilter::Trace,
     };
-    let level = if verbosity.heard { shown.max(LevelFilter::DEBUG) } else { shown };
     let listener = Arc::new(OnceLock::new());
-    let layer = Relay { sinks: sinks.clone(), dropped, shown, only, listener: listener.clone() };
+    let relay = Relay { sinks: sinks.clone(), dropped, shown, only, listener: listener.clone() };
     // It fails only if a log was started before, whose lines then go there.
-    let _ = tracing::subscriber::set_global_default(
-        tracing_subscriber::registry().with(layer.with_filter(level)),
-    );
+    if log::set_boxed_logger(Box::new(relay)).is_ok() {
+        log::set_max_level(if verbosity.heard { shown.max(LevelFilter::Debug) } else { shown });
+    }
     Ok(Log { sinks, listener })
 }
 
@@ -171,26 +166,27 @@ struct Relay {
     listener: Arc<OnceLock<Box<dyn Listener>>>,
 }
 
-impl<S: Subscriber> Layer<S> for Relay {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let target = event.metadata().target();
-        if !target.starts_with("mcp_tether") {
+impl log::Log for Relay {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("mcp_tether")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
             return;
         }
+        let (target, level) = (record.target(), record.level());
         let module = target.strip_prefix("mcp_tether::").unwrap_or(target);
-        let level = *event.metadata().level();
-        let mut text = String::new();
-        event.record(&mut Message(&mut text));
-        let text = crate::secret::neutralise(&text);
+        let text = crate::secret::neutralise(&record.args().to_string());
         if let Some(listener) = self.listener.get()
-            && level <= Level::DEBUG
+            && level <= Level::Debug
         {
             listener.heard(level, module, &text);
         }
         if level > self.shown {
             return;
         }
-        let text = if self.shown > LevelFilter::INFO && level > Level::INFO {
+        let text = if self.shown > LevelFilter::Info && level > Level::Info {
             format!("mcp-tether: [{module}] {text}")
         } else {
             format!("mcp-tether: {text}")
@@ -203,15 +199,6 @@ impl<S: Subscriber> Layer<S> for Relay {
             }
         }
     }
-}
 
-struct Message<'a>(&'a mut String);
-
-impl Visit for Message<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        use fmt::Write as _;
-        if field.name() == "message" {
-            let _ = write!(self.0, "{value:?}");
-        }
-    }
+    fn flush(&self) {}
 }

@@ -195,7 +195,7 @@ impl Store {
         let Ok(Some(file)) = lock::attempt(&lock::path(state, &key.name())) else { return };
         let lock = Lock { key: key.clone(), _file: file };
         if let Err(error) = self.remove_locked(&lock).await {
-            tracing::warn!("a former sign-in could not be removed: {error}");
+            log::warn!("a former sign-in could not be removed: {error}");
         }
     }
 

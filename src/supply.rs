@@ -298,7 +298,7 @@ impl Inner {
                 SupplyError::Command { program: program.clone(), reason: reason.to_string() }
             })?;
             let (count, took) = (printed.len(), begun.elapsed().as_millis());
-            tracing::debug!("{program} printed {count} headers in {took} ms");
+            log::debug!("{program} printed {count} headers in {took} ms");
             // Takes the place of what is configured.
             all.extend(printed);
         }
@@ -361,7 +361,7 @@ async fn attempt(inner: Arc<Inner>) {
         differ
     });
     if let Err(error) = &ended.outcome {
-        tracing::warn!("{error}");
+        log::warn!("{error}");
     }
 }
 

@@ -31,7 +31,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version};
 use time::OffsetDateTime;
-use tracing::Level;
+use log::Level;
 use url::Url;
 
 use self::record::{FORMAT, From, Missed, Record, Start};
@@ -133,7 +133,7 @@ impl Trace {
         let sink = Sink::open(file, max, start)?;
         if sink.path() != file {
             let (asked, used) = (file.display(), sink.path().display());
-            tracing::warn!("another process writes to {asked}; the trace goes to {used}");
+            log::warn!("another process writes to {asked}; the trace goes to {used}");
         }
         let (queue, events) = mpsc::channel();
         let shared = Arc::new(Shared {
@@ -228,7 +228,7 @@ fn write(
         }
         if let Err(error) = outcome.and_then(|()| sink.flush()) {
             let file = sink.path().display();
-            tracing::error!("the trace ends here, because {file} cannot be written: {error}");
+            log::error!("the trace ends here, because {file} cannot be written: {error}");
             return;
         }
     }

@@ -163,7 +163,7 @@ impl Authorizer {
             let moved = found.metadata.issuer != record.issuer;
             want.discovered = Some(found);
             if moved {
-                tracing::warn!(
+                log::warn!(
                     "{} now names another authorization server than {}; what is stored is not sent there",
                     self.host(),
                     self.redactor.clean(&record.issuer, MAX_EXCERPT)

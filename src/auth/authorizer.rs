@@ -118,7 +118,7 @@ impl Authorizer {
         {
             let before = self.begin_refresh();
             if let Err(error) = refresh::refresh(self, &record).await {
-                tracing::warn!("the access token could not be refreshed: {error}");
+                log::warn!("the access token could not be refreshed: {error}");
             }
             self.end_refresh(before);
         }

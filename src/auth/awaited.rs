@@ -75,9 +75,9 @@ impl Authorizer {
             Some(person) => {
                 let url = flow.url.as_str();
                 person.invite(&Invitation { host: &host, url, complete: None, code: None });
-                tracing::debug!("a person was asked to sign in to {host}");
+                log::debug!("a person was asked to sign in to {host}");
             }
-            None => tracing::info!("to sign in to {host} open this URL: {}", flow.url),
+            None => log::info!("to sign in to {host} open this URL: {}", flow.url),
         }
     }
 

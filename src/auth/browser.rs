@@ -98,7 +98,7 @@ pub fn open(url: &Url, environment: &Environment) -> Opened {
     match open::that_detached(url.as_str()) {
         Ok(()) => Opened::Yes,
         Err(error) => {
-            tracing::debug!(%error, "the system's opener failed");
+            log::debug!("the system's opener failed: {error}");
             Opened::No("no browser was found")
         }
     }
@@ -153,12 +153,12 @@ fn start(mut command: Command) -> bool {
         let reaper = std::thread::Builder::new().name("browser".into());
         reaper.spawn(move || child.wait()).map(drop).or_else(|error| {
             // The browser runs, and that is what counts.
-            tracing::debug!(%error, "the browser is not waited for");
+            log::debug!("the browser is not waited for: {error}");
             Ok::<_, io::Error>(())
         })
     });
     if let Err(error) = &started {
-        tracing::debug!(%error, "a command of $BROWSER did not start");
+        log::debug!("a command of $BROWSER did not start: {error}");
     }
     started.is_ok()
 }

@@ -135,7 +135,7 @@ impl Listener {
                         }
                         Err(error) => {
                             // Of a connection that broke, or of a system without means: that lasts.
-                            tracing::debug!(%error, "the callback cannot accept a connection");
+                            log::debug!("the callback cannot accept a connection: {error}");
                             sleep(CALLBACK_ACCEPT_PAUSE).await;
                         }
                     }
@@ -167,7 +167,7 @@ async fn bind_all(
             Err(error) if error.kind() == io::ErrorKind::AddrInUse || sockets.is_empty() => {
                 return Err(refused(error));
             }
-            Err(error) => tracing::debug!(%error, %address, "the callback does without it"),
+            Err(error) => log::debug!("the callback does without {address}: {error}"),
         }
     }
     Ok((sockets, port))
@@ -249,6 +249,6 @@ async fn finish(mut stream: TcpStream, reply: oneshot::Receiver<Vec<u8>>, server
     };
     let sent = timeout(CALLBACK_CONNECTION_TIMEOUT, connection::send(&mut stream, &bytes)).await;
     if let Ok(Err(error)) = sent {
-        tracing::debug!(%error, "the browser did not take its page");
+        log::debug!("the browser did not take its page: {error}");
     }
 }

@@ -90,7 +90,7 @@ impl Device {
             Ok(device) => Ok(Some(device)),
             // A client that is registered for the browser need not be allowed to.
             Err(error) if !demanded && error.is_refusal() => {
-                tracing::info!("signing in with a code is not possible: {error}");
+                log::info!("signing in with a code is not possible: {error}");
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -101,7 +101,7 @@ impl Device {
         let record = auth.store().ok()?.login(lock).await.ok()??;
         let code = record.device.clone().filter(|code| code.expires_at > now())?;
         let terms = Terms::resume(auth, &record)?;
-        tracing::info!("going on with the sign-in that another process has begun");
+        log::info!("going on with the sign-in that another process has begun");
         Some(Device::new(terms, code))
     }
 
@@ -137,12 +137,12 @@ impl Device {
                 let complete = complete.map(String::as_str);
                 let to = Invitation { host: &host, url: short, complete, code: Some(code) };
                 person.invite(&to);
-                tracing::debug!("a person was asked to sign in to {host} with a code");
+                log::debug!("a person was asked to sign in to {host} with a code");
             }
             (None, None) => {
-                tracing::info!("to sign in to {host} enter the code {code} at {short}");
+                log::info!("to sign in to {host} enter the code {code} at {short}");
             }
-            (None, Some(complete)) => tracing::info!(
+            (None, Some(complete)) => log::info!(
                 "to sign in to {host} enter the code {code} at {short} or open {complete}"
             ),
         }
@@ -175,12 +175,12 @@ impl Device {
             match waited.unwrap_or_else(|_| Err(auth.timed_out())) {
                 Ok(Outcome::Tokens(tokens)) => {
                     auth.keep(&self.terms, tokens).await?;
-                    tracing::info!("signed in to {}", auth.host());
+                    log::info!("signed in to {}", auth.host());
                     return Ok(());
                 }
                 Ok(Outcome::Adopted) => return Ok(()),
                 Ok(Outcome::Expired) if left > 0 => {
-                    tracing::info!("the code has expired; here is another one");
+                    log::info!("the code has expired; here is another one");
                 }
                 Ok(Outcome::Expired) => break,
                 Err(AuthError::Token(error))
@@ -245,7 +245,7 @@ async fn authorize(auth: &Authorizer, terms: &mut Terms) -> Result<DeviceRecord,
                     && failure.retry_after.unwrap_or_default() <= RETRY_AFTER_MAX =>
             {
                 attempts += 1;
-                tracing::debug!("trying again: {failure}");
+                log::debug!("trying again: {failure}");
                 let pause = schedule.after(NotYet::Trouble(failure.retry_after));
                 sleep_until(Instant::now() + pause).await;
             }

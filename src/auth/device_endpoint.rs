@@ -102,7 +102,7 @@ pub(super) async fn poll(
     match answer.and_then(|granted| endpoint.bearer(granted)) {
         Ok(tokens) => Ok(Polled::Tokens(tokens)),
         Err(TokenError::Transient(failure)) => {
-            tracing::debug!("trying again: {failure}");
+            log::debug!("trying again: {failure}");
             Ok(Polled::NotYet(NotYet::Trouble(failure.retry_after)))
         }
         Err(TokenError::Refused { code, .. }) if WAITING.contains(&&*code) => {

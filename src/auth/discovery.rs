@@ -240,7 +240,7 @@ async fn first_usable(
         match of_issuer(web, issuer, unattended).await {
             Ok(found) => return Ok(found),
             Err(error) => {
-                tracing::debug!("an authorization server of {}: {error}", host(web.server()));
+                log::debug!("an authorization server of {}: {error}", host(web.server()));
                 let kept = match error {
                     DiscoveryError::Transient(_) => &mut transient,
                     _ => &mut other,
@@ -313,7 +313,7 @@ impl Search<'_> {
         let answer = match self.web.get(url).await {
             Ok(answer) => answer,
             Err(failure) => {
-                tracing::debug!("{}: {failure}", shown(url));
+                log::debug!("{}: {failure}", shown(url));
                 match failure.kind {
                     FailureKind::Redirect
                     | FailureKind::TooLarge
@@ -326,7 +326,7 @@ impl Search<'_> {
                 return None;
             }
         };
-        tracing::debug!("{}: HTTP {}", shown(url), answer.status.as_u16());
+        log::debug!("{}: HTTP {}", shown(url), answer.status.as_u16());
         if answer.is_transient() {
             let status = answer.status.as_u16();
             let text = format!("{} answers HTTP {status} when asked for its metadata", host(url));
@@ -405,7 +405,7 @@ impl Search<'_> {
             if let Some(text) = endpoint
                 && let Err(failure) = self.web.admit(text).await
             {
-                tracing::warn!("an endpoint of {} is not used: {failure}", host(base));
+                log::warn!("an endpoint of {} is not used: {failure}", host(base));
                 *endpoint = None;
             }
         }

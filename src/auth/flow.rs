@@ -100,7 +100,7 @@ impl Flow {
         }
         let terms = Terms::resume(auth, &record)?;
         let listener = rebind(auth, &record.client.redirect_uri).await?;
-        tracing::info!("going on with the sign-in that another process has begun");
+        log::info!("going on with the sign-in that another process has begun");
         Some(Flow {
             listener,
             url: Url::parse(&record.url).ok()?,
@@ -238,7 +238,7 @@ impl Terms {
         let prover = match auth.prover(record.dpop.as_ref()) {
             Ok(prover) => prover,
             Err(error) => {
-                tracing::warn!("the key of the sign-in under way cannot be used: {error}");
+                log::warn!("the key of the sign-in under way cannot be used: {error}");
                 return None;
             }
         };
@@ -287,13 +287,13 @@ impl Terms {
         {
             return false;
         }
-        tracing::info!("the authorization server refuses the resource parameter; going on without");
+        log::info!("the authorization server refuses the resource parameter; going on without");
         self.client.other.insert(RESOURCE_REFUSED.to_owned(), true.into());
         let key = client_key(&self.client, &auth.settings.profile);
         if let Ok(store) = auth.store()
             && let Err(error) = store.write_client(&key, &self.client).await
         {
-            tracing::debug!("{error}");
+            log::debug!("{error}");
         }
         true
     }
@@ -346,7 +346,7 @@ async fn rebind(auth: &Authorizer, redirect_uri: &str) -> Option<Listener> {
         let again = Some(redirect_uri);
         match Listener::bind(&settings.callback, &settings.server, again).await {
             Ok(listener) => return Some(listener),
-            Err(error) => tracing::debug!("{error}"),
+            Err(error) => log::debug!("{error}"),
         }
         sleep(LOCK_POLL).await;
     }
@@ -361,7 +361,7 @@ async fn open(url: Url, environment: Environment, note: Option<StagedTab>) -> Op
         if let (Opened::Yes, Some(note)) = (&opened, note)
             && let Err(error) = note.publish()
         {
-            tracing::debug!("the tab could not be noted: {error}");
+            log::debug!("the tab could not be noted: {error}");
         }
         // Whoever asked may have stopped waiting.
         let _ = done.send(opened);

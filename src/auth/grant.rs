@@ -78,7 +78,7 @@ impl Authorizer {
         // A task of its own: what was asked for is kept even if the request that needed it has gone.
         let task = tokio::spawn(async move {
             if let Err(error) = auth.granted(&want).await {
-                tracing::warn!("the access token could not be renewed: {error}");
+                log::warn!("the access token could not be renewed: {error}");
                 auth.held().refresh_failed();
                 let person = matches!(error, AuthError::NeedsLogin { .. });
                 // The same request would be refused again. Before the server has said what it wants, the
@@ -124,7 +124,7 @@ impl Authorizer {
                 // A person may be asked.
                 Err(AuthError::NeedsLogin { .. }) => Login::Idle,
                 Err(error) => {
-                    tracing::warn!("{error}");
+                    log::warn!("{error}");
                     Login::Failed { at: Instant::now(), error: error.clone() }
                 }
             });
@@ -171,7 +171,7 @@ impl Authorizer {
         }
         let tokens = outcome.map_err(|obstacle| obstacle.explained(unattended))?;
         self.take_in(place, client, tokens, binding, unattended, lock).await;
-        tracing::debug!("a token was obtained with --grant {}", unattended.grant.name());
+        log::debug!("a token was obtained with --grant {}", unattended.grant.name());
         Ok(())
     }
 
@@ -214,7 +214,7 @@ impl Authorizer {
         match store.lock(key).await {
             Ok(lock) => Some((store, lock)),
             Err(error) => {
-                tracing::debug!("the token is kept in memory only: {error}");
+                log::debug!("the token is kept in memory only: {error}");
                 None
             }
         }
@@ -323,10 +323,10 @@ impl Authorizer {
         let Some((store, lock)) = lock else { return };
         match store.write_token(lock, &record).await {
             Ok(()) => self.held().stamp = Some(store.stamp(server, profile)),
-            Err(error) => tracing::warn!("the token is kept in memory only: {error}"),
+            Err(error) => log::warn!("the token is kept in memory only: {error}"),
         }
         if let Err(error) = given::bind(self, &record.client).await {
-            tracing::warn!("where this client belongs is not noted: {error}");
+            log::warn!("where this client belongs is not noted: {error}");
         }
     }
 }

@@ -57,7 +57,7 @@ impl Held {
             None => header("Bearer", token),
             Some(Ok(_)) => header("DPoP", token),
             Some(Err(error)) => {
-                tracing::warn!("the stored key of the access token cannot be used: {error}");
+                log::warn!("the stored key of the access token cannot be used: {error}");
                 None
             }
         };

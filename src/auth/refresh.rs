@@ -76,7 +76,7 @@ async fn locked_refresh(auth: &Authorizer, old: &TokenRecord) -> Result<(), Auth
             auth.hold(record.clone());
             store.write_token(lock, &record).await?;
             auth.held().stamp = Some(store.stamp(server, profile));
-            tracing::debug!("the access token was refreshed");
+            log::debug!("the access token was refreshed");
             Ok(())
         }
         Err(error) => {
@@ -171,7 +171,7 @@ async fn forget(
     error: &TokenError,
 ) -> Result<(), AuthError> {
     let store = auth.store()?;
-    tracing::debug!("the stored sign-in is no longer valid: {error}");
+    log::debug!("the stored sign-in is no longer valid: {error}");
     if error.is_invalid_client() && record.client.registered {
         store.remove_client(&super::client_key(&record.client, &record.profile)).await?;
     }

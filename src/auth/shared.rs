@@ -160,7 +160,7 @@ impl Authorizer {
                 Err(AuthError::Unusable("the sign-in failed; please report this with -vv".into()))
             });
             if let Err(error) = &outcome {
-                tracing::warn!("{error}");
+                log::warn!("{error}");
             }
             auth.login.send_replace(match outcome {
                 Ok(()) => Login::Done,
@@ -230,7 +230,7 @@ impl Authorizer {
             && (self.store.is_some() || self.settings.unattended.is_none())
             && let Err(error) = self.adopt(&Want::default()).await
         {
-            tracing::warn!("{error}");
+            log::warn!("{error}");
         }
         // Not before: others look at it without waiting.
         self.held().loaded = true;

@@ -92,7 +92,7 @@ impl Authorizer {
         tab.over = true;
         // The outcome stands without these notes.
         if let Err(error) = removed.and_then(|()| store.write_tab(lock, tab)) {
-            tracing::debug!("{error}");
+            log::debug!("{error}");
         }
     }
 
@@ -111,9 +111,9 @@ impl Authorizer {
         let Some(url) = url else { return Err(otherwise) };
         self.held().stamp = Some(store.stamp(server, profile));
         if let Opened::No(reason) = Flow::show(self, &url, None).await {
-            tracing::info!("no browser was opened: {reason}");
+            log::info!("no browser was opened: {reason}");
         }
-        tracing::info!("to sign in to {} open this URL: {url}", self.host());
+        log::info!("to sign in to {} open this URL: {url}", self.host());
         match timeout_at(deadline, self.lead(want)).await.map_err(|_| self.timed_out())?? {
             None => Ok(()),
             // It has ended, and brought nothing.
@@ -177,9 +177,9 @@ impl Authorizer {
             match Flow::show(self, &flow.url, note).await {
                 Opened::Yes => tab = open,
                 Opened::No(reason) => {
-                    tracing::info!("no browser was opened: {reason}");
+                    log::info!("no browser was opened: {reason}");
                     if want.person.is_none() && self.lacks_a_browser() {
-                        tracing::info!(
+                        log::info!(
                             "for a browser on another machine run in a terminal: mcp-tether login {} --no-browser",
                             self.shown()
                         );
@@ -187,7 +187,7 @@ impl Authorizer {
                 }
             }
         } else if !shown {
-            tracing::info!("no browser was opened: one was a short while ago");
+            log::info!("no browser was opened: one was a short while ago");
         }
         self.invite(flow, want, tab.opened);
         self.waiting(flow.url.as_str(), None, tab.opened);
@@ -217,7 +217,7 @@ impl Authorizer {
                     // It may be that the authorization server no longer knows the client, and
                     // could only tell the browser.
                     let forgotten = flow.terms.forget_client(self).await;
-                    tracing::debug!("the registration is not used again: {forgotten:?}");
+                    log::debug!("the registration is not used again: {forgotten:?}");
                     return Err(self.timed_out());
                 }
             };
@@ -239,7 +239,7 @@ impl Authorizer {
                                     answer.succeed(&Page::signed_in(&host)).await;
                                 }
                             }
-                            tracing::info!("signed in to {}", self.host());
+                            log::info!("signed in to {}", self.host());
                             Ok(())
                         }
                         Err(error) => {
@@ -378,7 +378,7 @@ impl Authorizer {
         store.write_token(lock, &record).await?;
         self.held().stamp = Some(store.stamp(server, profile));
         if let Err(error) = given::bind(self, &record.client).await {
-            tracing::debug!("{error}");
+            log::debug!("{error}");
         }
         self.hold(record);
         Ok(())

@@ -143,7 +143,7 @@ impl Patience {
         if self.attempts >= REFRESH_ATTEMPTS || wait > RETRY_AFTER_MAX {
             return false;
         }
-        tracing::debug!("trying again: {failure}");
+        log::debug!("trying again: {failure}");
         sleep(wait).await;
         self.attempts += 1;
         self.pause *= 2;

@@ -183,7 +183,7 @@ impl Inner {
                     .is_some_and(|current| are_same(&current.credentials, &credentials));
                 held.generation += u64::from(!same);
                 let current = Current { credentials, renewal, generation: held.generation };
-                tracing::debug!(
+                log::debug!(
                     "AWS credentials were obtained{}",
                     match self.time_left(&current.credentials) {
                         Duration::MAX => ", which do not expire".to_owned(),
@@ -197,7 +197,7 @@ impl Inner {
                             .into(),
                         next: current.renewal,
                     };
-                    tracing::warn!("{error}");
+                    log::warn!("{error}");
                     held.failed = Some(error.clone());
                     return Err(error);
                 }
@@ -205,7 +205,7 @@ impl Inner {
                 Ok(current)
             }
             Err(error) => {
-                tracing::warn!("{error}");
+                log::warn!("{error}");
                 held.failed = Some(error.clone());
                 let current = held.current.clone();
                 // They may have expired by less than the clocks differ; the server has the last word.
@@ -296,7 +296,7 @@ impl Sign for Signing {
         let ahead = self.ahead.load(Relaxed);
         if let Some(more) = refusal::clock(headers, moved(ahead)) {
             let ahead = ahead.saturating_add(more);
-            tracing::warn!(
+            log::warn!(
                 "the clock of the server is {} min {} of this machine's; requests are signed by \
                  the server's",
                 ahead.unsigned_abs() / 60,
@@ -315,7 +315,7 @@ impl Sign for Signing {
             }
             let had = self.current().generation;
             let Some(current) = self.inner.renewed(had).await else { return false };
-            tracing::info!("the server refused AWS credentials; there are others now");
+            log::info!("the server refused AWS credentials; there are others now");
             *self.current() = current;
             true
         })

@@ -265,7 +265,7 @@ impl Bridge {
     /// What a refused request that nobody wants an answer to ends with.
     fn taken_back(&self) -> Failure {
         let text = "the client took the request back";
-        tracing::debug!("{text} while it waited to be sent again");
+        log::debug!("{text} while it waited to be sent again");
         Failure::new(FailureKind::Internal, text).at(&self.endpoint.shown())
     }
 
@@ -362,11 +362,11 @@ impl Bridge {
         if !self.ledger.answer(&answer).await {
             return;
         }
-        tracing::info!("initialize was answered for the server while somebody signs in to it");
+        log::info!("initialize was answered for the server while somebody signs in to it");
         let bridge = self.clone();
         tokio::spawn(async move {
             if let Err(failure) = bridge.recover(&snapshot).await {
-                tracing::warn!("{failure}");
+                log::warn!("{failure}");
             }
         });
     }

@@ -38,7 +38,7 @@ impl Bridge {
         }
         if let Err(failure) = self.try_deliver(&message, &place).await {
             let name = self.redactor.clean(message.method().unwrap_or("a response"), 60);
-            tracing::warn!("{name} was not delivered: {failure}");
+            log::warn!("{name} was not delivered: {failure}");
         }
     }
 
@@ -75,7 +75,7 @@ impl Bridge {
                 _ => {}
             }
             if asked_in.is_some_and(|session| session < snapshot.generation) {
-                tracing::debug!("a response for an earlier session is dropped");
+                log::debug!("a response for an earlier session is dropped");
                 return Ok(());
             }
             if snapshot.lost {
@@ -99,7 +99,7 @@ impl Bridge {
                         && (failure.unsent || opening && is_passing(&failure)) =>
                 {
                     repeated = true;
-                    tracing::debug!("{failure}; sent again");
+                    log::debug!("{failure}; sent again");
                     continue;
                 }
                 Err(failure) if opening && is_passing(&failure) => {

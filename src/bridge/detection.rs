@@ -205,7 +205,7 @@ impl Bridge {
 
     /// The server is of the other era: what was known is forgotten, and the next message asks.
     pub(super) fn switch(&self) {
-        tracing::debug!("the server is not of the era that it was taken for");
+        log::debug!("the server is not of the era that it was taken for");
         self.verdict.contradicted();
         self.paths.forget();
     }
@@ -213,7 +213,7 @@ impl Bridge {
     /// The same for a translation that was wrong. A session has to be made by whoever needs one.
     pub(super) fn leave(&self, wrong: &Arc<Translation>) {
         if self.paths.forget_translation(wrong) {
-            tracing::debug!("the server is not of the era that it was taken for");
+            log::debug!("the server is not of the era that it was taken for");
             let translation = wrong.clone();
             self.see_off(async move { translation.close().await });
             if self.paths.client() == Era::Legacy && self.session.initialize().is_some() {
@@ -249,14 +249,14 @@ impl Bridge {
     }
 
     fn in_front_of_legacy(self: &Arc<Self>) -> Path {
-        tracing::debug!("a modern client and a legacy server: translating");
+        log::debug!("a modern client and a legacy server: translating");
         let adapter = Box::new(ModernClient::new(random::number()));
         Path::Translated(Translation::new(self, Era::Legacy, adapter))
     }
 
     /// Answers the client's `initialize` too, unless it has an answer.
     async fn in_front_of_modern(self: &Arc<Self>, result: &str, ticket: Option<&Ticket>) -> Path {
-        tracing::debug!("a legacy client and a modern server: translating");
+        log::debug!("a legacy client and a modern server: translating");
         let initialize = self.session.initialize();
         let unanswered =
             ticket.is_some_and(|ticket| ticket.method() == "initialize" && ticket.is_open());
@@ -298,7 +298,7 @@ impl Bridge {
         let reply = match self.post(question.bytes().clone(), &headers, None, manner).await {
             Ok(reply) => reply,
             Err(failure) if says_nothing(&failure) => {
-                tracing::debug!("server/discover: {failure}");
+                log::debug!("server/discover: {failure}");
                 return Ok(None);
             }
             Err(failure) => return Err(failure),
@@ -318,11 +318,11 @@ impl Bridge {
             // What we cannot read may have been the answer of a modern server.
             Ok(Err(failure)) if failure.kind == FailureKind::TooLarge => Err(failure),
             Ok(Err(failure)) => {
-                tracing::debug!("server/discover: {failure}");
+                log::debug!("server/discover: {failure}");
                 Ok(None)
             }
             Err(_) => {
-                tracing::debug!("server/discover: no answer within {} s", PROBE_TIMEOUT.as_secs());
+                log::debug!("server/discover: no answer within {} s", PROBE_TIMEOUT.as_secs());
                 Ok(None)
             }
         }
@@ -371,7 +371,7 @@ impl Bridge {
                 .or_else(|| member::lookup_string(result.as_bytes(), &["serverInfo", name]));
             self.redactor.clean(&text.unwrap_or_else(|| "?".into()), 60)
         };
-        tracing::info!(
+        log::info!(
             "connected to {} {} at {} (MCP {}, {} ms)",
             text("name"),
             text("version"),

@@ -24,7 +24,7 @@ pub(super) async fn end(
     mut signals: Signals,
     stop: Stop,
 ) -> ExitCode {
-    tracing::debug!("ending: {:?}", stop.reason);
+    log::debug!("ending: {:?}", stop.reason);
     lines.close();
     bridge.access.give_up();
     match stop.reason {
@@ -87,9 +87,9 @@ async fn finish(
     };
     let unanswered = bridge.ledger.count() + turned_away.len();
     if unanswered > 0 {
-        tracing::warn!("ending with {unanswered} requests unanswered");
+        log::warn!("ending with {unanswered} requests unanswered");
     } else if !drained {
-        tracing::warn!("ending before the server took everything");
+        log::warn!("ending before the server took everything");
     }
     let text = "the bridge ended before the server answered";
     let failure = Failure::new(FailureKind::ShuttingDown, text).at(&bridge.endpoint.shown());
@@ -193,9 +193,9 @@ impl Bridge {
         let credential = self.access.credential();
         let delete = self.endpoint.delete(headers, credential.as_ref().map(Credential::signer));
         match timeout(DELETE_TIMEOUT, delete).await {
-            Ok(Ok(reply)) => tracing::debug!("session ended: HTTP {}", reply.status().as_u16()),
-            Ok(Err(failure)) => tracing::debug!("session not ended: {failure}"),
-            Err(_) => tracing::debug!("session not ended: no answer"),
+            Ok(Ok(reply)) => log::debug!("session ended: HTTP {}", reply.status().as_u16()),
+            Ok(Err(failure)) => log::debug!("session not ended: {failure}"),
+            Err(_) => log::debug!("session not ended: no answer"),
         }
     }
 }

@@ -75,7 +75,7 @@ impl Bridge {
         if let Some(failure) = failure
             && self.ledger.fail(&ticket, &failure).await
         {
-            tracing::warn!("{}: {failure}", self.redactor.clean(ticket.method(), 60));
+            log::warn!("{}: {failure}", self.redactor.clean(ticket.method(), 60));
         }
     }
 
@@ -163,7 +163,7 @@ impl Bridge {
                 }
                 Outcome::Later(wait, failure) if !again.waited && wait <= RETRY_AFTER_MAX => {
                     again.waited = true;
-                    tracing::debug!("{failure}; waiting {wait:?}");
+                    log::debug!("{failure}; waiting {wait:?}");
                     tokio::select! {
                         biased;
                         () = sleep(wait) => {}
@@ -175,7 +175,7 @@ impl Bridge {
                 {
                     again.repeated = true;
                     place.again();
-                    tracing::debug!("{failure}; sent again");
+                    log::debug!("{failure}; sent again");
                 }
                 Outcome::OtherEra(_) if !again.switched && self.alarm.is_none() => {
                     again.switched = true;

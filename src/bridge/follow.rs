@@ -136,7 +136,7 @@ impl Bridge {
                 }
                 Ok(reply) if is_passing(reply.status().as_u16()) => {
                     state.retry_after(reply.retry_after());
-                    tracing::debug!("resuming: HTTP {}", reply.status().as_u16());
+                    log::debug!("resuming: HTTP {}", reply.status().as_u16());
                 }
                 Ok(reply) => {
                     let status = reply.status().as_u16();
@@ -150,7 +150,7 @@ impl Bridge {
                 Err(failure) if failure.kind == FailureKind::Unauthorized => {
                     return Reopened::GivenUp(failure);
                 }
-                Err(failure) => tracing::debug!("resuming: {failure}"),
+                Err(failure) => log::debug!("resuming: {failure}"),
             }
             state.backoff.fruitless();
         }

@@ -117,7 +117,7 @@ impl HttpSse {
         if state.known != Known::PresumablySse || !contradicts {
             return false;
         }
-        tracing::debug!("the server does not speak HTTP+SSE any longer: {failure}");
+        log::debug!("the server does not speak HTTP+SSE any longer: {failure}");
         state.known = Known::Nothing;
         true
     }
@@ -147,8 +147,8 @@ impl HttpSse {
         state.renewals += 1;
         let text = format!("the event stream had ended; a new session was made in {took} ms");
         match state.renewals {
-            1 => tracing::warn!("{text}"),
-            _ => tracing::debug!("{text}"),
+            1 => log::warn!("{text}"),
+            _ => log::debug!("{text}"),
         }
     }
 
@@ -191,7 +191,7 @@ impl Bridge {
         if let Err(failure) = &opened
             && let Some(wait) = failure.retry_after.filter(|wait| *wait <= RETRY_AFTER_MAX)
         {
-            tracing::debug!("{failure}; waiting {wait:?}");
+            log::debug!("{failure}; waiting {wait:?}");
             sleep(wait).await;
             opened = self.open_http_sse(ticket, manner).await;
         }
@@ -284,12 +284,12 @@ impl Bridge {
         };
         match connected {
             Ok(connected) => {
-                tracing::info!("the server speaks HTTP+SSE (2024-11-05), not Streamable HTTP");
+                log::info!("the server speaks HTTP+SSE (2024-11-05), not Streamable HTTP");
                 self.http_sse.state().known = Known::Sse;
                 self.take_over(ticket, connected).map(|channel| over(&channel))
             }
             Err(second) => {
-                tracing::debug!("it does not speak HTTP+SSE either: {second}");
+                log::debug!("it does not speak HTTP+SSE either: {second}");
                 Err(failure)
             }
         }

@@ -60,7 +60,7 @@ impl Bridge {
     pub(super) async fn receive_item(&self, item: Item, context: &mut Context<'_>) {
         match item {
             Item::Event(event) if !event.is_message() => {
-                tracing::debug!("event of another type passed over");
+                log::debug!("event of another type passed over");
             }
             // The priming event of 2025-11-25 carries an id and no data.
             Item::Event(event) if event.data.is_empty() => {}
@@ -73,7 +73,7 @@ impl Bridge {
                 }
                 if let Err(error) = outcome {
                     let text = self.redactor.clean(&error.to_string(), MAX_LOGGED_TEXT);
-                    tracing::warn!("the server sent an event that is {text}");
+                    log::warn!("the server sent an event that is {text}");
                     let text = format!(
                         "the response stream carried no answer, but something that is {text}"
                     );
@@ -153,7 +153,7 @@ impl Bridge {
     /// A message over the size limit came: fails the request that it may have answered.
     pub(super) async fn too_large(&self, id: Option<Id>, context: &mut Context<'_>) {
         let failure = self.size_failure();
-        tracing::warn!("{failure}");
+        log::warn!("{failure}");
         context.invalid = Some(failure.clone());
         if let Some(ticket) = id.and_then(|id| self.ledger.find(&id)) {
             self.ledger.fail(&ticket, &failure).await;
@@ -196,7 +196,7 @@ impl Bridge {
         if let Some(listing) = &context.listed {
             message = self.listed(listing, message);
         }
-        tracing::trace!("from the server: {}", self.described(&message));
+        log::trace!("from the server: {}", self.described(&message));
         match message.kind() {
             Kind::Response { id, error } => {
                 if context.replayed.is_some_and(|replayed| replayed.key() == id.key()) {
@@ -218,13 +218,13 @@ impl Bridge {
                 }
                 if !self.ledger.answer(&message).await {
                     let id = self.redactor.clean(&id.to_string(), 40);
-                    tracing::debug!("a response for {id} is for no open request; it is dropped");
+                    log::debug!("a response for {id} is for no open request; it is dropped");
                 }
             }
             Kind::Request { id, .. } if self.paths.is_modern() => {
                 // A modern server asks in its results (2026-07-28, basic/patterns/mrtr).
                 let id = self.redactor.clean(&id.to_string(), 40);
-                tracing::warn!("a stateless server must not send requests; {id} is dropped");
+                log::warn!("a stateless server must not send requests; {id} is dropped");
             }
             Kind::Request { id, .. } => {
                 self.ledger.server_request(id, context.generation);
@@ -280,7 +280,7 @@ impl Bridge {
             shape.tools_changed();
         }
         if self.outbox.send(message).await.is_err() {
-            tracing::debug!("stdout is closed");
+            log::debug!("stdout is closed");
         }
     }
 
@@ -298,7 +298,7 @@ impl Bridge {
             let text = member::lookup_string(response.bytes(), path).unwrap_or_else(|| "?".into());
             self.redactor.clean(&text, 60)
         };
-        tracing::info!(
+        log::info!(
             "connected to {} {} at {} (MCP {}, {} ms)",
             text(&["result", "serverInfo", "name"]),
             text(&["result", "serverInfo", "version"]),
@@ -306,7 +306,7 @@ impl Bridge {
             text(&["result", "protocolVersion"]),
             opening.started.elapsed().as_millis(),
         );
-        tracing::debug!(
+        log::debug!(
             "session {} established, id {}",
             snapshot.generation,
             if snapshot.headers.session.is_some() { "given" } else { "none" }

@@ -31,7 +31,7 @@ impl Bridge {
                 continue;
             };
             if session.ping().await == Some(METHOD_NOT_FOUND) {
-                tracing::info!("the server knows no ping; --keep-alive has no effect");
+                log::info!("the server knows no ping; --keep-alive has no effect");
                 return;
             }
         }
@@ -52,12 +52,12 @@ impl Bridge {
         match timeout(PING_TIMEOUT, asked).await {
             Ok(Some(answer)) => {
                 let code = member::lookup(&answer, &["error", "code"])?.parse().ok();
-                tracing::debug!("the answer to a ping is an error: {code:?}");
+                log::debug!("the answer to a ping is an error: {code:?}");
                 code
             }
             Ok(None) => None,
             Err(_) => {
-                tracing::debug!("no answer to a ping");
+                log::debug!("no answer to a ping");
                 None
             }
         }

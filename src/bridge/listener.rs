@@ -163,13 +163,13 @@ impl Bridge {
                 }
                 Ok(reply) if reply.status() == StatusCode::BAD_REQUEST && !cursor.is_empty() => {
                     // It may be the cursor that the server does not know.
-                    tracing::debug!("the server's stream cannot be resumed; opening a new one");
+                    log::debug!("the server's stream cannot be resumed; opening a new one");
                     cursor = Bytes::new();
                     backoff.fruitless();
                 }
                 Ok(reply) => return self.no_stream(reply, snapshot, ever_open).await,
                 Err(failure) if failure.kind == FailureKind::Unauthorized => {
-                    tracing::warn!("no messages from the server outside of requests: {failure}");
+                    log::warn!("no messages from the server outside of requests: {failure}");
                     // A request may bring a sign-in about. Until then there is no stream, and
                     // whoever waits for an answer on it must know.
                     self.listener.closed(snapshot.generation);
@@ -179,7 +179,7 @@ impl Bridge {
                     self.listener.live.send_replace(Some(snapshot.generation));
                 }
                 Err(failure) if !ever_open && is_final(failure.kind) => {
-                    tracing::debug!("no standalone stream: {failure}");
+                    log::debug!("no standalone stream: {failure}");
                     return;
                 }
                 Err(failure) => {
@@ -215,7 +215,7 @@ impl Bridge {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(failure) => {
-                    tracing::debug!("server stream: {failure}");
+                    log::debug!("server stream: {failure}");
                     break;
                 }
             }
@@ -237,20 +237,20 @@ impl Bridge {
             // A task of its own, because the new session's stream takes the place of this one.
             tokio::spawn(async move {
                 if let Err(failure) = bridge.recover(&snapshot).await {
-                    tracing::debug!("{failure}");
+                    log::debug!("{failure}");
                 }
             });
             return;
         }
         match status {
-            401 | 403 => tracing::warn!(
+            401 | 403 => log::warn!(
                 "no messages from the server outside of requests: {}",
                 reply.failure(&body)
             ),
             _ if ever_open => {
-                tracing::warn!("the server offers its stream no longer (HTTP {status})")
+                log::warn!("the server offers its stream no longer (HTTP {status})")
             }
-            _ => tracing::debug!("the server has no standalone stream (HTTP {status})"),
+            _ => log::debug!("the server has no standalone stream (HTTP {status})"),
         }
     }
 }
@@ -277,7 +277,7 @@ fn is_final(kind: FailureKind) -> bool {
 fn complain(count: &mut u32, what: &str) {
     *count += 1;
     match count {
-        1 => tracing::warn!("the server's stream is interrupted ({what}); trying again"),
-        _ => tracing::debug!("the server's stream is still interrupted ({what})"),
+        1 => log::warn!("the server's stream is interrupted ({what}); trying again"),
+        _ => log::debug!("the server's stream is still interrupted ({what})"),
     }
 }

@@ -74,11 +74,11 @@ impl Bridge {
                 Ok(snapshot) => {
                     let took = started.elapsed().as_millis();
                     if handshake.provisional {
-                        tracing::info!("connected to the server, {took} ms after the client");
+                        log::info!("connected to the server, {took} ms after the client");
                     } else if snapshot.headers.channel.is_some() {
                         self.http_sse.renewed(took);
                     } else {
-                        tracing::warn!(
+                        log::warn!(
                             "the server had lost the session; a new one was made in {took} ms"
                         );
                     }
@@ -198,11 +198,11 @@ impl Bridge {
             }
             Ok(reply) => {
                 let failure = reply.failure(b"");
-                tracing::debug!("initialized: {failure}");
+                log::debug!("initialized: {failure}");
                 missing.initialized = is_passing(&failure);
             }
             Err(failure) => {
-                tracing::debug!("initialized: {failure}");
+                log::debug!("initialized: {failure}");
                 missing.initialized = is_passing(&failure);
             }
         }
@@ -215,7 +215,7 @@ impl Bridge {
             let repeated = each.for_each_concurrent(REPEATED_AT_ONCE, async |(at, request)| {
                 if let Err(failure) = self.repeat(request, &snapshot.headers, STEP).await {
                     let method = request.method().unwrap_or_default();
-                    tracing::warn!("{method} could not be repeated in the new session: {failure}");
+                    log::warn!("{method} could not be repeated in the new session: {failure}");
                     if is_passing(&failure) {
                         return;
                     }
@@ -223,7 +223,7 @@ impl Bridge {
                 settled.lock().unwrap_or_else(PoisonError::into_inner).insert(at);
             });
             if timeout(RECOVERY_STEP_TIMEOUT, repeated).await.is_err() {
-                tracing::debug!("not all subscriptions could be repeated in time");
+                log::debug!("not all subscriptions could be repeated in time");
             }
         }
         let settled = settled.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -96,7 +96,7 @@ impl Bridge {
                 let text = format!(
                     "a message of the client is over {limit} bytes; raise --max-message-size"
                 );
-                tracing::warn!("{text}");
+                log::warn!("{text}");
                 let failure = Failure::new(FailureKind::TooLarge, text);
                 let id = salvage::salvage_id(&prefix).unwrap_or(Id::NULL);
                 self.to_client(failure.response(&id)).await;
@@ -119,7 +119,7 @@ impl Bridge {
             Ok(message) => message,
             Err(invalid) => return self.reject(&text, invalid).await,
         };
-        tracing::trace!("from the client: {}", self.described(&message));
+        log::trace!("from the client: {}", self.described(&message));
         if let Some(Path::Translated(left)) = self.paths.see_client(&message) {
             left.alarm().raise();
             self.see_off(async move { left.close().await });
@@ -132,7 +132,7 @@ impl Bridge {
                     return;
                 }
                 if self.shape.as_ref().is_some_and(|shape| !shape.lets_pass(&message)) {
-                    tracing::warn!("{} is kept from the server", self.described(&message));
+                    log::warn!("{} is kept from the server", self.described(&message));
                     return;
                 }
                 self.take_delivery(message, order::Kind::Notification).await
@@ -147,7 +147,7 @@ impl Bridge {
     fn take_unsent(&self, message: &Message) {
         match message.takes_back() {
             Some(id) => self.ledger.cancel(&id),
-            None => tracing::debug!("{} is kept from the server", self.described(message)),
+            None => log::debug!("{} is kept from the server", self.described(message)),
         }
     }
 
@@ -158,7 +158,7 @@ impl Bridge {
             Invalid::Shape { id, .. } => (INVALID_REQUEST, id.clone()),
         };
         let explanation = self.redactor.clean(&invalid.to_string(), MAX_LOGGED_TEXT);
-        tracing::warn!("a line from the client is {explanation}");
+        log::warn!("a line from the client is {explanation}");
         let message = crate::secret::truncate(&explanation, crate::limits::MAX_ERROR_MESSAGE);
         self.to_client(member::error_response(&id.unwrap_or(Id::NULL), code, &message, None)).await;
     }
@@ -171,7 +171,7 @@ impl Bridge {
             Ok(ticket) => ticket,
             Err(Refused::Duplicate) => {
                 let text = "a request with this id has not been answered yet";
-                tracing::warn!("{text}: {}", self.redactor.clean(&id.to_string(), 60));
+                log::warn!("{text}: {}", self.redactor.clean(&id.to_string(), 60));
                 return self.refuse(member::error_response(id, INVALID_REQUEST, text, None)).await;
             }
             Err(Refused::Full) => {
@@ -239,7 +239,7 @@ impl Bridge {
             deliveries.acquire_owned().await.ok()
         };
         let Some(permit) = permit else {
-            tracing::warn!("too many notifications and responses at once; one is dropped");
+            log::warn!("too many notifications and responses at once; one is dropped");
             return;
         };
         let place = self.order.enter(kind);

@@ -76,7 +76,7 @@ impl Bridge {
             ),
         };
         if let Some(text) = refused {
-            tracing::info!("tools/call is refused: {text}");
+            log::info!("tools/call is refused: {text}");
             let response = member::error_response(ticket.id(), INVALID_PARAMS, &text, None);
             self.answer_with(ticket, response).await;
             return Shaped::Through;

@@ -107,7 +107,7 @@ impl Bridge {
                 Outcome::Done => return Stateless::Done,
                 Outcome::Later(wait, failure) if !again.waited && wait <= RETRY_AFTER_MAX => {
                     again.waited = true;
-                    tracing::debug!("{failure}; waiting {wait:?}");
+                    log::debug!("{failure}; waiting {wait:?}");
                     self.wait_for(ticket, wait).await;
                 }
                 Outcome::Broken(failure)
@@ -115,7 +115,7 @@ impl Bridge {
                 {
                     again.repeated = true;
                     place.again();
-                    tracing::debug!("{failure}; sent again");
+                    log::debug!("{failure}; sent again");
                 }
                 Outcome::OtherEra(failure) => return Stateless::OtherEra(failure),
                 Outcome::Later(_, failure)
@@ -275,10 +275,10 @@ impl Bridge {
         let learned = self.tools().learn(&message, listing.first);
         for rejected in &learned.rejected {
             let text = format!("the tool {} is left out: {}", rejected.tool, rejected.fault);
-            tracing::warn!("{}", self.redactor.clean(&text, MAX_LOGGED_TEXT));
+            log::warn!("{}", self.redactor.clean(&text, MAX_LOGGED_TEXT));
         }
         if learned.unremembered > 0 {
-            tracing::warn!("{} tools with headers are too many", learned.unremembered);
+            log::warn!("{} tools with headers are too many", learned.unremembered);
         }
         let filtered = learned.filtered.and_then(|text| Message::parse(text, Source::Server).ok());
         filtered.unwrap_or(message)
@@ -301,14 +301,14 @@ impl Bridge {
 
     /// Reads the server's tools anew, for the headers of `call`.
     async fn relist(&self, ticket: &Ticket, call: &Message) {
-        tracing::debug!("the server disagrees with the headers of a call; its tools are listed");
+        log::debug!("the server disagrees with the headers of a call; its tools are listed");
         let end = Instant::now() + RELIST_TIMEOUT;
         let listing = self.list_all(call);
         tokio::select! {
             biased;
             listed = timeout_at(end, listing) => {
                 if !matches!(listed, Ok(Ok(()))) {
-                    tracing::debug!("the tools could not be listed");
+                    log::debug!("the tools could not be listed");
                 }
             }
             () = ticket.closed() => {}

@@ -120,7 +120,7 @@ impl Bridge {
                 Connection::Refused(failure) => return self.unheard(failure),
                 Connection::Locked(failure) => {
                     self.heard.tell(Listening::Failed(failure.clone()));
-                    tracing::warn!("no messages from the server outside of requests: {failure}");
+                    log::warn!("no messages from the server outside of requests: {failure}");
                     tokio::select! {
                         biased;
                         () = self.signed_in() => continue,
@@ -134,7 +134,7 @@ impl Bridge {
             }
             repeated = true;
             if !std::mem::replace(&mut subscription.complained, true) {
-                tracing::warn!("a subscription is interrupted ({broken}); trying again");
+                log::warn!("a subscription is interrupted ({broken}); trying again");
             }
             if opened.elapsed() >= STREAM_WORTHWHILE {
                 subscription.backoff.fruitful();

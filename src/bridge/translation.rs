@@ -237,13 +237,13 @@ impl Translation {
             Ok(response) => {
                 client.remember_introduction(&response);
                 if !client.ledger.answer(&response).await {
-                    tracing::debug!("an answer for a request that wants none any more");
+                    log::debug!("an answer for a request that wants none any more");
                 }
             }
             // The request is answered by whoever waits for it, at the end at the latest.
             Err(error) => {
                 let text = client.redactor.clean(&error.to_string(), MAX_LOGGED_TEXT);
-                tracing::error!("a translated answer is {text}");
+                log::error!("a translated answer is {text}");
             }
         }
     }

@@ -73,11 +73,11 @@ pub(super) async fn run(
     }
     let Search { found, left_out, .. } = search;
     for reason in &left_out {
-        tracing::warn!("left out: {reason}");
+        log::warn!("left out: {reason}");
     }
     if found.is_empty() {
         if left_out.is_empty() || !args.all {
-            tracing::error!(
+            log::error!(
                 "no sign-in of mcp-remote or mcp-stdio was found that could be taken over"
             );
         }
@@ -89,7 +89,7 @@ pub(super) async fn run(
             say(&format!("{server}: {}, {}", bridge.name(), theirs.file.display()))?;
         }
         if !someone_is_there() {
-            tracing::error!(
+            log::error!(
                 "nobody can be asked here whether they are to be taken over; use --yes"
             );
             return Ok(ExitCode::Usage);
@@ -121,7 +121,7 @@ async fn take(
                 ))?;
             }
             Err((reason, code)) => {
-                tracing::warn!("left out: {}: {name}: {reason}", found.server);
+                log::warn!("left out: {}: {name}: {reason}", found.server);
                 worst = code;
             }
         }

@@ -56,7 +56,7 @@ pub(super) async fn run(
             Ok(ExitCode::Success)
         }
         Err(failure) => {
-            tracing::error!("{failure}");
+            log::error!("{failure}");
             Ok(ExitCode::from(&failure))
         }
     }

@@ -56,7 +56,7 @@ pub(super) async fn run(
             }
             Err(error) => {
                 failed = true;
-                tracing::error!("{name}: {error}");
+                log::error!("{name}: {error}");
             }
         }
     }

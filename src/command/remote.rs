@@ -153,7 +153,7 @@ fn keep_log(
     std::panic::set_hook(Box::new(|panic| {
         // Only where: the message could hold anything.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!("internal error at {place}");
+        log::error!("internal error at {place}");
     }));
     Ok(())
 }

@@ -143,6 +143,6 @@ pub(super) fn applied(
         args.client_secret.clone_from(&managed.client_secret);
     }
     args.scope = args.scope.or_else(|| managed.scope.clone());
-    tracing::debug!("{} says that --grant enterprise is for this server", path.display());
+    log::debug!("{} says that --grant enterprise is for this server", path.display());
     Ok(Some((args, path)))
 }

@@ -93,7 +93,7 @@ pub fn parse(
             return Err(HeaderError::Reserved(shown));
         }
         if value.contains("${user_config.") {
-            tracing::warn!("--header {shown} is left out: its option was not set");
+            log::warn!("--header {shown} is left out: its option was not set");
             continue;
         }
         let (scheme, kind, rest) = reference(&name, value.trim());

@@ -57,7 +57,7 @@ pub fn info(text: &str, env: Env<'_>, secrets: &mut Vec<Secret>) -> Result<Info,
         secrets.push(secret.clone());
         let typed = members.get(SECRET).and_then(Value::as_str).unwrap_or_default();
         if !text.starts_with('@') && !typed.contains("${") {
-            tracing::warn!(
+            log::warn!(
                 "--client-info: everybody on this machine can read the client_secret in the list of processes; \
                  write \"${{NAME}}\" with an environment variable, or give a file as @FILE"
             );
@@ -79,7 +79,7 @@ pub fn info(text: &str, env: Env<'_>, secrets: &mut Vec<Secret>) -> Result<Info,
 pub fn metadata(text: &str) -> Result<Metadata, String> {
     let mut members = object(text)?;
     if members.remove(REDIRECT_URIS).is_some() {
-        tracing::debug!("--client-metadata: {REDIRECT_URIS} are left out; see --callback-url");
+        log::debug!("--client-metadata: {REDIRECT_URIS} are left out; see --callback-url");
     }
     let member = |name: &str| match members.get(name) {
         None => Ok(None),

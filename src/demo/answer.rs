@@ -211,7 +211,7 @@ fn finished(
     match outcome {
         Ok(result) => result.map(Ok),
         Err(error) => {
-            tracing::error!(%error, "a tool of the demo server failed");
+            log::error!("a tool of the demo server failed: {error}");
             Some(Err(RpcError::new(rpc::INTERNAL_ERROR, "The tool failed")))
         }
     }

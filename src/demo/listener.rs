@@ -35,7 +35,7 @@ impl Listener for BoundedListener {
         let (stream, address) = Listener::accept(&mut self.listener).await;
         // Messages are small and waited for.
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
+            log::debug!("cannot set TCP_NODELAY: {error}");
         }
         let connection = BoundedConnection { stream, _place: place };
         (connection, address)

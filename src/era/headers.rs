@@ -95,7 +95,7 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
         Some(value) => {
             headers.insert(name, value);
         }
-        None => tracing::debug!("a request goes without {name}, which cannot hold its value"),
+        None => log::debug!("a request goes without {name}, which cannot hold its value"),
     }
 }
 

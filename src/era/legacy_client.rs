@@ -174,7 +174,7 @@ impl LegacyClient {
             }
             // Modern servers take no notifications of clients (2026-07-28, basic/transports,
             // "Streamable HTTP").
-            _ => tracing::debug!(method, "kept a notification of the client from the server"),
+            _ => log::debug!("kept a notification of the client from the server: {method}"),
         }
     }
 }
@@ -205,7 +205,7 @@ impl Adapter for LegacyClient {
                 match turn.ids.answered(&key) {
                     Some(Owner::Call(call)) => calls.answered(&call, message, &mut turn),
                     Some(Owner::Listen) => subscriptions.ended(&key, Some(message), &mut turn),
-                    None => tracing::debug!(%id, "dropped an answer to no open request"),
+                    None => log::debug!("dropped an answer to no open request: {id}"),
                 }
             }
             Kind::Notification { method } => match &**method {
@@ -223,7 +223,7 @@ impl Adapter for LegacyClient {
                 _ => subscriptions.notified(message, method, &mut turn),
             },
             Kind::Request { method, .. } => {
-                tracing::warn!(%method, "dropped a request of a server whose revision has none");
+                log::warn!("dropped a request of a server whose revision has none: {method}");
             }
         }
     }

@@ -202,7 +202,7 @@ impl ModernClient {
     fn overdue(&mut self, number: u64, actions: &mut Vec<Action>) {
         let Some(asked) = self.asked.remove(&number) else { return };
         let link = asked.link();
-        tracing::warn!("the server does not answer {}", asked.method());
+        log::warn!("the server does not answer {}", asked.method());
         if let Some(id) = Id::from_raw(outgoing::wire_id(number).into()) {
             let notice = member::cancelled(&id, "it took too long");
             actions.push(Action::ToServer(link, notice));
@@ -240,7 +240,7 @@ impl ModernClient {
             }
             // Nothing else may reach a client that has not asked for it (basic/transports/stdio,
             // "Receiving Messages"); the others speak of things that 2026-07-28 does not have.
-            _ => tracing::debug!("a notification of a legacy server has no modern form; dropped"),
+            _ => log::debug!("a notification of a legacy server has no modern form; dropped"),
         }
     }
 }
@@ -256,7 +256,7 @@ impl Adapter for ModernClient {
             }
             // 2026-07-28 has no other notification of a client, and no response.
             Kind::Notification { .. } | Kind::Response { .. } => {
-                tracing::debug!("a modern client sent what is not for a server; dropped");
+                log::debug!("a modern client sent what is not for a server; dropped");
             }
         }
     }
@@ -287,7 +287,7 @@ impl Adapter for ModernClient {
         match self.alarms.remove(&token) {
             Some(Alarm::Gathered(call)) => self.gathered(call, actions),
             Some(Alarm::Expired(call)) => {
-                tracing::debug!("a call whose questions nobody answered is given up");
+                log::debug!("a call whose questions nobody answered is given up");
                 self.give_up(call, actions);
             }
             Some(Alarm::Quiet(link)) => self.quiet(link, actions),

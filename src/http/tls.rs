@@ -98,7 +98,7 @@ impl SystemRoots {
         for path in &self.ambient {
             match certificates(path) {
                 Ok(found) => extra.extend(found),
-                Err(error) => tracing::warn!("{error}"),
+                Err(error) => log::warn!("{error}"),
             }
         }
         let provider = self.provider.clone();

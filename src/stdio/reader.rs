@@ -86,7 +86,7 @@ pub fn spawn(
                 if let Some(intake) = intake.read_all(arriving).await
                     && let Err(error) = on_thread(input, intake)
                 {
-                    tracing::error!("stdin cannot be read: {error}");
+                    log::error!("stdin cannot be read: {error}");
                 }
             });
         }

@@ -169,10 +169,10 @@ fn tighten(file: &File, path: &Path) {
     // It may be on a disk that cannot be written to.
     match file.set_permissions(fs::Permissions::from_mode(0o600)) {
         Ok(()) if file.metadata().is_ok_and(|about| about.permissions().mode() & 0o077 == 0) => {
-            tracing::warn!("{path} was open to other users of this machine, and no longer is")
+            log::warn!("{path} was open to other users of this machine, and no longer is")
         }
-        Ok(()) => tracing::debug!("{path} is on a disk that keeps no modes"),
-        Err(error) => tracing::warn!("{path} is open to other users of this machine: {error}"),
+        Ok(()) => log::debug!("{path} is on a disk that keeps no modes"),
+        Err(error) => log::warn!("{path} is open to other users of this machine: {error}"),
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn decode<T: DeserializeOwned>(
                 Category::Data => "a member is missing or of another type",
                 _ => "it is no JSON",
             };
-            tracing::warn!("the stored record {name} is damaged ({kind}) and is ignored");
+            log::warn!("the stored record {name} is damaged ({kind}) and is ignored");
             None
         },
         Some,

@@ -79,7 +79,7 @@ pub(super) fn entries(state: &Path) -> Result<Vec<Entry>, StoreError> {
     for (path, entry) in written(state)? {
         match live(state, Some(entry)) {
             Ok(found) => entries.extend(found.map(|(entry, _)| entry)),
-            Err(error) => tracing::warn!("{} is skipped: {error}", path.display()),
+            Err(error) => log::warn!("{} is skipped: {error}", path.display()),
         }
     }
     Ok(entries)
@@ -93,7 +93,7 @@ fn written(state: &Path) -> Result<Vec<(PathBuf, Entry)>, StoreError> {
     for path in files {
         match load(&path) {
             Ok(entry) => found.extend(entry.map(|entry| (path, entry))),
-            Err(error) => tracing::warn!("{} is skipped: {error}", path.display()),
+            Err(error) => log::warn!("{} is skipped: {error}", path.display()),
         }
     }
     Ok(found)

@@ -137,7 +137,7 @@ impl Store {
                     }
                 }
                 Ok(None) => {}
-                Err(error) => tracing::warn!("{} is skipped: {error}", path.display()),
+                Err(error) => log::warn!("{} is skipped: {error}", path.display()),
             }
         }
         found.sort_by(|one, other| one.0.cmp(&other.0));
@@ -199,7 +199,7 @@ impl Vaults {
         if kept == Kept::Keyring {
             file::remove(&path).map_err(StoreError::io("remove", &path))?;
         } else if was_in_keyring && let Err(error) = self.remove_text(name).await {
-            tracing::warn!("the keyring may keep the former {name} ({error})");
+            log::warn!("the keyring may keep the former {name} ({error})");
         }
         Ok(kept)
     }

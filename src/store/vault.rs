@@ -126,7 +126,7 @@ impl Vaults {
         match self.keyring.run(move |items| parts::read(items, &item)).await {
             Ok(found) => Ok(found),
             Err(KeyringError::Damaged) => {
-                tracing::warn!("the stored record {name} is damaged and is ignored");
+                log::warn!("the stored record {name} is damaged and is ignored");
                 Ok(None)
             }
             Err(error) => Err(StoreError::Locked { why: error.to_string() }),
@@ -176,7 +176,7 @@ impl Vaults {
     pub(super) fn fall_back(&self, error: &KeyringError) {
         self.set_trouble(Some(error.to_string()));
         if !self.announced.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
+            log::warn!(
                 "the system's keyring cannot be used ({error}): credentials are kept in files in {}, \
                  which only you can read",
                 self.places.credentials.display()
@@ -211,7 +211,7 @@ impl Vaults {
             };
             match gone {
                 Err(why) if kept => return Err(StoreError::Locked { why }),
-                Err(why) => tracing::warn!("the keyring may keep a former sign-in ({why})"),
+                Err(why) => log::warn!("the keyring may keep a former sign-in ({why})"),
                 Ok(()) => {}
             }
         }

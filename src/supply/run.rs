@@ -134,8 +134,8 @@ pub async fn printed<T>(
     for line in String::from_utf8_lossy(&said).lines().filter(|line| !line.trim().is_empty()) {
         let line = redactor.clean(line, MAX_LOGGED_TEXT);
         match &outcome {
-            Ok(_) => tracing::debug!("{program} says: {line}"),
-            Err(_) => tracing::warn!("{program} says: {line}"),
+            Ok(_) => log::debug!("{program} says: {line}"),
+            Err(_) => log::warn!("{program} says: {line}"),
         }
     }
     outcome

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tracing::Level;
+use log::Level;
 
 use super::{Trace, Watch};
 use crate::http::observe::{Observer, Seen};

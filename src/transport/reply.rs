@@ -97,7 +97,7 @@ impl Reply {
     pub fn session_id(&self) -> Option<HeaderValue> {
         let id = self.response.headers().get(SESSION_ID)?;
         if !valid_session_id(id) {
-            tracing::warn!("the server sent an invalid Mcp-Session-Id; it is ignored");
+            log::warn!("the server sent an invalid Mcp-Session-Id; it is ignored");
             return None;
         }
         Some(id.clone())

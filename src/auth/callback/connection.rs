@@ -25,7 +25,7 @@ pub(super) async fn serve(
 ) -> Option<(TcpStream, super::AuthorizationResponse)> {
     let served = timeout(CALLBACK_CONNECTION_TIMEOUT, read(stream, expected)).await;
     served.ok()?.unwrap_or_else(|error| {
-        tracing::debug!(%error, "a connection to the callback broke");
+        log::debug!("a connection to the callback broke: {error}");
         None
     })
 }
@@ -53,7 +53,7 @@ async fn read(
             Verdict::Accept(response) => return Ok(Some((stream, response))),
         }
     };
-    tracing::debug!("a request to the callback was refused: {refusal}");
+    log::debug!("a request to the callback was refused: {refusal}");
     let page = Page::refused(refusal);
     let body = if head.starts_with(b"HEAD ") { String::new() } else { page.html() };
     let allow = if refusal == Refusal::Method { "Allow: GET\r\n" } else { "" };

@@ -133,7 +133,7 @@ impl Authorizer {
         match refresh::refresh(self, record).await {
             Err(error) if error.transient().is_some() && is_expired(record, now()) => Err(error),
             Err(error) => {
-                tracing::info!("the sign-in at {} could not be renewed: {error}", self.host());
+                log::info!("the sign-in at {} could not be renewed: {error}", self.host());
                 Ok(())
             }
             Ok(()) => Ok(()),

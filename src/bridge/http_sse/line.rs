@@ -146,15 +146,15 @@ impl Bridge {
             let Some(_) = self.still_lost(generation).await else { return };
             let Err(failure) = self.renew_on_our_own(generation).await else { return };
             if failure.kind == FailureKind::Unauthorized {
-                tracing::warn!("no messages from the server: {failure}");
+                log::warn!("no messages from the server: {failure}");
                 self.signed_in().await;
                 continue;
             }
             wish = failure.retry_after.map(|w| u64::try_from(w.as_millis()).unwrap_or(u64::MAX));
             complaints += 1;
             match complaints {
-                1 => tracing::warn!("no connection to the server ({failure}); trying again"),
-                _ => tracing::debug!("still no connection to the server ({failure})"),
+                1 => log::warn!("no connection to the server ({failure}); trying again"),
+                _ => log::debug!("still no connection to the server ({failure})"),
             }
             self.http_sse.state().backoff.fruitless();
         }

@@ -20,7 +20,7 @@ impl History {
     pub(super) fn load(&self) -> Vec<String> {
         let Some(path) = &self.path else { return Vec::new() };
         let bytes = file::read(path).unwrap_or_else(|error| {
-            tracing::debug!("cannot read {}: {error}", path.display());
+            log::debug!("cannot read {}: {error}", path.display());
             None
         });
         let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
@@ -38,7 +38,7 @@ impl History {
         let mut text = trimmed(lines).join("\n");
         text.push('\n');
         if let Err(error) = file::write(path, text.as_bytes()) {
-            tracing::debug!("cannot write {}: {error}", path.display());
+            log::debug!("cannot write {}: {error}", path.display());
         }
     }
 }

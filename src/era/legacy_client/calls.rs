@@ -134,7 +134,7 @@ impl Calls {
     /// The client has answered a question. Answers to none that is open are dropped.
     pub fn replied(&mut self, id: &Id, response: &Message, turn: &mut Turn<'_>) {
         let Some((key, place)) = self.questions.remove(&id.key()) else {
-            tracing::debug!(%id, "dropped an answer of the client to no open question");
+            log::debug!("dropped an answer of the client to no open question: {id}");
             return;
         };
         match self.fill(&key, place, response) {
@@ -247,7 +247,7 @@ impl Calls {
         let answer = match (error, slot.ask) {
             (false, _) => member::lookup(response.bytes(), &["result"]).unwrap_or("{}"),
             (true, Ask::Form | Ask::Url) => {
-                tracing::warn!("the client failed to show what the server asks; told as cancelled");
+                log::warn!("the client failed to show what the server asks; told as cancelled");
                 NOT_SHOWN
             }
             (true, ask) => return Err(refused(ask, response)),

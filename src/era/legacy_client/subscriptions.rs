@@ -140,7 +140,7 @@ impl Subscriptions {
         filter.resources.retain(|uri, _| {
             let kept = granted.resources.contains_key(uri);
             if !kept {
-                tracing::warn!("the server does not offer a subscription to a resource");
+                log::warn!("the server does not offer a subscription to a resource");
                 self.wanted.resources.remove(uri);
             }
             kept
@@ -189,7 +189,7 @@ impl Subscriptions {
         match self.pending.as_ref().map(|pending| pending.generation) {
             // Its acknowledgement ends the gap.
             Some(generation) => self.hold_no_longer(generation, turn),
-            None if lasting => tracing::warn!("the server does not go on with subscriptions"),
+            None if lasting => log::warn!("the server does not go on with subscriptions"),
             None => self.reopen_later(turn),
         }
     }
@@ -313,7 +313,7 @@ impl Subscriptions {
             self.changed = false;
             self.refresh(turn);
         } else if self.current.is_none() && lasting {
-            tracing::warn!("the server refuses subscriptions; changes will not be announced");
+            log::warn!("the server refuses subscriptions; changes will not be announced");
         } else if self.current.is_none() {
             self.reopen_later(turn);
         }

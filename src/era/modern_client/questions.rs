@@ -286,7 +286,7 @@ impl ModernClient {
         if count > most
             && let Some((_, number)) = oldest
         {
-            tracing::warn!("{most} calls wait for answers of the client; the oldest is given up");
+            log::warn!("{most} calls wait for answers of the client; the oldest is given up");
             self.give_up(number, actions);
         }
     }

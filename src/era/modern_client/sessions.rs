@@ -101,7 +101,7 @@ impl ModernClient {
         }
         let distance = |session: &Session| session.signature.distance(&envelope.signature);
         let best = self.sessions.iter().min_by_key(|(_, session)| distance(session));
-        tracing::warn!("{MAX_LINKS} sets of capabilities are in use; a session is shared");
+        log::warn!("{MAX_LINKS} sets of capabilities are in use; a session is shared");
         best.map(|(link, _)| *link)
     }
 

@@ -54,7 +54,7 @@ impl ModernClient {
             return if one.stage == Stage::Active { Wish::Granted } else { Wish::Pending };
         }
         if all.by_uri.len() >= MAX_SUBSCRIPTIONS {
-            tracing::warn!("{MAX_SUBSCRIPTIONS} resources are subscribed to already");
+            log::warn!("{MAX_SUBSCRIPTIONS} resources are subscribed to already");
             return Wish::Refused;
         }
         let listens = BTreeSet::from([listen]);
@@ -126,7 +126,7 @@ impl ModernClient {
             waiting = one.listens.clone();
         }
         if !granted {
-            tracing::debug!("the server refused a subscription to a resource");
+            log::debug!("the server refused a subscription to a resource");
             all.by_uri.remove(uri);
         } else if waiting.is_empty() {
             self.unsubscribe(link, uri, actions);
