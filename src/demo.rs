@@ -6,7 +6,8 @@
 //!
 //! | module | what lives there |
 //! |---|---|
-//! | `server`, `post`, `guard`, `refusal`, `listener` | the HTTP endpoint |
+//! | `listener`, `connections` | the connections |
+//! | `server`, `post`, `guard`, `refusal`, `request_body`, `response`, `body` | the HTTP endpoint |
 //! | `answer`, `initialize`, `dispatch`, `rpc`, `revision` | the protocol |
 //! | `sessions`, `session`, `calls`, `questions` | sessions and what is in flight in them |
 //! | `streams`, `stream`, `event_log`, `sse_body` | resumable SSE streams |
@@ -14,8 +15,10 @@
 //! | `fault`, `limits`, `console`, `signals` | faults, bounds, log lines, the end |
 
 mod answer;
+mod body;
 mod call;
 mod calls;
+mod connections;
 mod console;
 mod dispatch;
 mod event_log;
@@ -30,7 +33,9 @@ mod post;
 mod prompts;
 mod questions;
 mod refusal;
+mod request_body;
 mod resources;
+mod response;
 mod revision;
 mod rpc;
 mod server;
@@ -52,9 +57,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::time::{interval, timeout};
+use tokio::time::interval;
 
+use self::connections::Connections;
 use self::console::Console;
 pub use self::fault::{Fault, FaultParseError};
 use self::limits::Limits;
@@ -96,7 +101,7 @@ pub enum DemoError {
         /// The operating system's reason.
         source: io::Error,
     },
-    /// Serving failed after it had begun.
+    /// The port is listened on, but the system does not say which it is.
     #[error("cannot go on serving: {0}")]
     Serve(#[source] io::Error),
 }
@@ -125,25 +130,19 @@ pub async fn run_until(
     let server = Server::new(&options.faults, Limits::default(), Console::stderr());
     server.console.line(&greeting(address, &options.faults));
     ready(address);
-    serve(&server, listener, shutdown).await
+    serve(&server, listener, shutdown).await;
+    Ok(())
 }
 
 /// Serves on a listener until `shutdown` completes.
-async fn serve(
-    server: &Arc<Server>,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), DemoError> {
+async fn serve(server: &Arc<Server>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
     let listener = BoundedListener::new(listener, server.limits.connections);
-    let (stop, stopped) = oneshot::channel::<()>();
-    let mut serving = std::pin::pin!(
-        axum::serve(listener, server.router())
-            .with_graceful_shutdown(async {
-                // Dropping the sender has the same meaning as sending.
-                let _ = stopped.await;
-            })
-            .into_future()
-    );
+    let mut connections = Connections::new(Arc::clone(server));
+    let accept = async {
+        loop {
+            connections.begin(listener.accept().await);
+        }
+    };
     let sweep = async {
         let mut ticks = interval(SWEEP);
         loop {
@@ -152,15 +151,13 @@ async fn serve(
         }
     };
     tokio::select! {
-        served = &mut serving => return served.map_err(DemoError::Serve),
+        () = accept => {}
         () = shutdown => {}
         () = sweep => {}
     }
-    drop(stop);
+    drop(listener);
     server.sessions.end_all();
-    // Whatever has not closed by then is closed with the process.
-    let _ = timeout(GOODBYE, serving).await;
-    Ok(())
+    connections.end(GOODBYE).await;
 }
 
 /// What a person is told at the start.

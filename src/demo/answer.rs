@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -13,6 +12,7 @@ use super::call::Call;
 use super::calls::{self, Running};
 use super::fault::Cut;
 use super::refusal::Refusal;
+use super::response::{self, Response};
 use super::rpc::{self, CANCELLED, INVALID_REQUEST, Params, RequestId, RpcError};
 use super::server::Server;
 use super::session::Session;
@@ -217,9 +217,9 @@ fn finished(
     }
 }
 
-/// A response that is one JSON document.
+/// The response that is an answer in one JSON document.
 pub fn json_response(body: String) -> Response {
-    ([(CONTENT_TYPE, "application/json")], body).into_response()
+    response::json(StatusCode::OK, body)
 }
 
 /// A response that is a stream.
@@ -236,6 +236,9 @@ pub fn stream_response(
         server.limits.keep_alive,
         Arc::clone(&server.console),
     );
-    let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-cache, no-transform")];
-    (headers, body).into_response()
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    response
 }

@@ -1,15 +1,15 @@
 //! A TCP listener that serves a bounded number of connections at once.
 
 use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::time::Duration;
 
-use axum::serve::Listener;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
+
+/// How long nothing is accepted after the system has refused to, as when too many files are open.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts a further connection only when one of the allowed ones has ended.
 pub struct BoundedListener {
@@ -22,72 +22,48 @@ impl BoundedListener {
     pub fn new(listener: TcpListener, connections: usize) -> Self {
         Self { listener, places: Arc::new(Semaphore::new(connections)) }
     }
-}
 
-impl Listener for BoundedListener {
-    type Io = BoundedConnection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+    /// The next connection, once there is one and a place for it.
+    pub async fn accept(&self) -> BoundedConnection {
         let place =
             Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
-        // axum's own listener waits out errors such as too many open files.
-        let (stream, address) = Listener::accept(&mut self.listener).await;
+        let stream = self.accept_stream().await;
         // Messages are small and waited for.
         if let Err(error) = stream.set_nodelay(true) {
             log::debug!("cannot set TCP_NODELAY: {error}");
         }
-        let connection = BoundedConnection { stream, _place: place };
-        (connection, address)
+        BoundedConnection { stream, place }
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    /// Goes on after errors: one of a connection concerns that one only, any other may pass.
+    async fn accept_stream(&self) -> TcpStream {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => return stream,
+                Err(error) if is_of_connection(&error) => {}
+                Err(error) => {
+                    log::error!("the demo server cannot accept a connection: {error}");
+                    sleep(PAUSE).await;
+                }
+            }
+        }
     }
 }
 
-/// A connection that gives its place back when it ends.
+/// Whether an error of accepting is that of a connection which has ended before it was accepted.
+fn is_of_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+/// A connection, and its place among those at once, which is free again when this is dropped.
 pub struct BoundedConnection {
-    stream: TcpStream,
-    _place: OwnedSemaphorePermit,
-}
-
-impl AsyncRead for BoundedConnection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for BoundedConnection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
+    /// The connection.
+    pub stream: TcpStream,
+    /// To be kept as long as the connection.
+    pub place: OwnedSemaphorePermit,
 }

@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, Request as HttpRequest};
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use futures_util::future::join_all;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use hyper::body::Incoming as HttpBody;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::time::timeout;
 
 use super::answer::{Request, json_response};
 use super::console::Exchange;
 use super::guard;
 use super::initialize::{self, InitializeParams};
 use super::refusal::Refusal;
+use super::request_body;
+use super::response::{self, Response};
 use super::revision::Revision;
 use super::rpc::{self, Incoming, PARSE_ERROR, Params, RequestId, RpcError};
 use super::server::Server;
@@ -40,16 +39,12 @@ enum Posted {
 /// The refusals of the transport, and the simulated 503.
 pub async fn post(
     server: &Server,
-    request: HttpRequest,
+    request: http::Request<HttpBody>,
     exchange: &mut Exchange,
 ) -> Result<Response, Refusal> {
-    let headers = request.headers().clone();
-    let body = timeout(server.limits.message_time, Bytes::from_request(request, &()))
-        .await
-        .map_err(|_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "The body took too long"))?
-        .map_err(|rejection| {
-            Refusal::new(rejection.status(), "The body is too large or incomplete")
-        })?;
+    let (head, body) = request.into_parts();
+    let headers = head.headers;
+    let body = request_body::read(body, &server.limits).await?;
     let posted = read(&body);
     exchange.rpc_method = posted.as_ref().ok().and_then(Posted::method);
     if server.faults.post_is_unavailable() {
@@ -134,9 +129,10 @@ fn initialize(
         .create(revision, params.capabilities)
         .map_err(|error| Refusal::later(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()))?;
     exchange.session = Some(session.id.clone());
-    let body = rpc::response(id, &Ok(initialize::result(revision)));
-    let header = [(guard::SESSION_ID, session.id.clone())];
-    Ok((header, json_response(body)).into_response())
+    let mut response = json_response(rpc::response(id, &Ok(initialize::result(revision))));
+    let name = HeaderValue::from_str(&session.id).expect("base64 is visible ASCII");
+    response.headers_mut().insert(guard::SESSION_ID, name);
+    Ok(response)
 }
 
 async fn serve_one(
@@ -152,7 +148,7 @@ async fn serve_one(
         }
         other => {
             take_note(session, other);
-            Ok(StatusCode::ACCEPTED.into_response())
+            Ok(response::empty(StatusCode::ACCEPTED))
         }
     }
 }
@@ -202,7 +198,7 @@ async fn serve_batch(
         }
     }
     if answers.is_empty() {
-        return Ok(StatusCode::ACCEPTED.into_response());
+        return Ok(response::empty(StatusCode::ACCEPTED));
     }
     let answers = join_all(answers.into_iter().map(Member::answer)).await;
     Ok(json_response(format!("[{}]", answers.join(","))))

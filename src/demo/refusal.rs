@@ -1,9 +1,9 @@
 //! Refusals at the HTTP level: a status, a JSON-RPC error without an id as body, sometimes a header.
 
-use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use super::response::{self, Response};
 use super::rpc::{self, INVALID_REQUEST, REFUSED, RpcError, UNKNOWN_SESSION};
 
 /// Why an HTTP request is not served.
@@ -51,13 +51,10 @@ impl Refusal {
         refusal.header = Some((RETRY_AFTER, "1"));
         refusal
     }
-}
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let body = rpc::error_without_id(&self.error);
-        let json = [(CONTENT_TYPE, "application/json")];
-        let mut response = (self.status, json, body).into_response();
+    /// The response that says so.
+    pub fn into_response(self) -> Response {
+        let mut response = response::json(self.status, rpc::error_without_id(&self.error));
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }

@@ -3,10 +3,8 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
+use hyper::body::Incoming;
 
 use super::answer::stream_response;
 use super::console::{Console, Exchange};
@@ -16,6 +14,7 @@ use super::guard;
 use super::limits::Limits;
 use super::post::post;
 use super::refusal::Refusal;
+use super::response::{self, Response};
 use super::session::Session;
 use super::sessions::Sessions;
 use super::stream::STANDALONE;
@@ -48,14 +47,6 @@ impl Server {
         })
     }
 
-    /// The service to be run by axum.
-    pub fn router(self: &Arc<Self>) -> Router {
-        Router::new()
-            .fallback(handle)
-            .layer(DefaultBodyLimit::max(self.limits.message_bytes))
-            .with_state(Arc::clone(self))
-    }
-
     /// The session that the headers name, with a supported revision.
     ///
     /// # Errors
@@ -69,21 +60,21 @@ impl Server {
 }
 
 /// Serves one HTTP request and logs it.
-async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response {
+pub async fn handle(server: &Server, request: Request<Incoming>) -> Response {
     let mut exchange = Exchange {
         http_method: request.method().to_string(),
         rpc_method: None,
         session: guard::session_id(request.headers()).map(str::to_owned),
     };
     let response =
-        route(&server, request, &mut exchange).await.unwrap_or_else(Refusal::into_response);
+        route(server, request, &mut exchange).await.unwrap_or_else(Refusal::into_response);
     server.console.exchange(&exchange, response.status());
     response
 }
 
 async fn route(
     server: &Server,
-    request: Request,
+    request: Request<Incoming>,
     exchange: &mut Exchange,
 ) -> Result<Response, Refusal> {
     guard::check_origin(request.headers())?;
@@ -98,7 +89,7 @@ async fn route(
         Method::DELETE => {
             let session = server.session(request.headers())?;
             server.sessions.end(&session.id);
-            Ok(StatusCode::NO_CONTENT.into_response())
+            Ok(response::empty(StatusCode::NO_CONTENT))
         }
         _ => Err(Refusal::method("GET, POST, DELETE")),
     }

@@ -4,11 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
 use tokio::time::{sleep, timeout};
 
+use super::body::Body;
 use super::console::Console;
 use super::fault::Cut;
 use super::session::Busy;
@@ -63,7 +63,7 @@ pub fn sse_body(
     console: Arc<Console>,
 ) -> Body {
     let carrier = Carrier { connection, _busy: busy, cut, sent: 0, keep_alive, console };
-    Body::from_stream(stream::unfold(Some(carrier), |carrier| async {
+    Body::pieces(stream::unfold(Some(carrier), |carrier| async {
         let mut carrier = carrier?;
         let piece = carrier.next().await?;
         let next = piece.is_ok().then_some(carrier);

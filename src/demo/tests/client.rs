@@ -12,8 +12,8 @@ use tokio::time::timeout;
 
 use crate::demo::console::{Console, Lines};
 use crate::demo::limits::Limits;
+use crate::demo::serve;
 use crate::demo::server::Server;
-use crate::demo::{DemoError, serve};
 
 /// Longer than anything takes, on a slow machine too.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,7 +24,7 @@ pub struct Demo {
     pub http: reqwest::Client,
     pub lines: Lines,
     pub stop: Option<oneshot::Sender<()>>,
-    pub serving: JoinHandle<Result<(), DemoError>>,
+    pub serving: JoinHandle<()>,
 }
 
 impl Demo {
@@ -41,7 +41,7 @@ impl Demo {
             serve(&server, listener, async {
                 let _ = stopped.await;
             })
-            .await
+            .await;
         });
         Self {
             address,

@@ -47,7 +47,7 @@ async fn stopping_ends_running_calls_and_open_streams() {
     let (events, end) = stream.rest().await;
     assert!(events.iter().all(|event| event.json().get("id").is_none()));
     assert_eq!(end, End::Closed);
-    timeout(PATIENCE, demo.serving).await.unwrap().unwrap().unwrap();
+    timeout(PATIENCE, demo.serving).await.unwrap().unwrap();
 }
 
 #[tokio::test]
