@@ -73,6 +73,7 @@ use crate::shape::Shape;
 use crate::stdio::Streams;
 use crate::stdio::reader::Input;
 use crate::stdio::writer::Outbox;
+use crate::tasks;
 use crate::transport::Endpoint;
 
 /// What the bridge needs to know beside its endpoint.
@@ -144,7 +145,7 @@ pub async fn run(
     let shape = shape.map(Arc::new);
     let bridge = Bridge::new(endpoint, access, verdict, settings, shape, redactor, outbox);
     // A task of its own: what is waited for outside of tasks has its turn after all of them.
-    let relaying = tokio::spawn(async move { relay(&bridge, input, signals).await });
+    let relaying = tasks::spawn(async move { relay(&bridge, input, signals).await });
     match relaying.await {
         Ok(code) => Ok(code),
         Err(error) => Err(match error.try_into_panic() {

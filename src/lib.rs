@@ -17,7 +17,7 @@
 //! * [`clients`]: the configuration files of MCP clients, and the servers in them.
 //! * [`http`]: the only door to the network.
 //! * [`jsonrpc`]: messages as bytes with a head.
-//! * [`error`], [`limits`], [`secret`], [`logging`], [`platform`], [`random`], [`clock`]: what all of them need.
+//! * [`error`], [`limits`], [`secret`], [`logging`], [`platform`], [`random`], [`clock`], [`tasks`], [`order`]: what all of them need.
 //! * `demo`: a small MCP server to try the bridge with (feature `demo`).
 
 #![forbid(unsafe_code)]
@@ -41,6 +41,7 @@ pub mod http;
 pub mod jsonrpc;
 pub mod limits;
 pub mod logging;
+pub mod order;
 pub mod platform;
 pub mod random;
 pub mod secret;
@@ -48,5 +49,6 @@ pub mod shape;
 pub mod stdio;
 pub mod store;
 pub mod supply;
+pub mod tasks;
 pub mod trace;
 pub mod transport;

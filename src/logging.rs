@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use log::{Level, LevelFilter, Metadata, Record};
 
 use crate::limits::{LOG_MAX_SIZE, LOG_QUEUE_LINES};
+use crate::tasks;
 
 /// Ends the log: what is queued is written, within a limit.
 pub struct Log {
@@ -140,7 +141,7 @@ fn sink(
     mut put: impl FnMut(&str) + Send + 'static,
 ) -> io::Result<mpsc::SyncSender<Line>> {
     let (queue, lines) = mpsc::sync_channel(LOG_QUEUE_LINES);
-    std::thread::Builder::new().name(name.into()).spawn(move || {
+    tasks::thread(name, move || {
         while let Ok(line) = lines.recv() {
             match line {
                 Line::Text(text) => put(&text),

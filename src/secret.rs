@@ -17,6 +17,7 @@ use url::Url;
 use zeroize::Zeroize as _;
 
 use crate::limits::MAX_LOGGED_TEXT;
+use crate::order;
 
 /// What stands in the place of a secret.
 pub const REDACTED: &str = "[redacted]";
@@ -142,7 +143,7 @@ impl Redactor {
     pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Redactor {
         let mut kept: Vec<Secret> = secrets.into_iter().flat_map(Secret::parts).collect();
         kept.retain(|s| s.expose().len() >= SHORTEST_SEARCHED);
-        kept.sort_by_key(|s| std::cmp::Reverse(s.expose().len()));
+        order::sort_by_key(&mut kept, |s| std::cmp::Reverse(s.expose().len()));
         Redactor { known: Mutex::new(Known { kept, ..Known::default() }) }
     }
 
@@ -156,7 +157,7 @@ impl Redactor {
     pub fn learn_header(&self, value: Secret) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut parts: Vec<Secret> = value.parts().collect();
-        parts.sort_by_key(|part| std::cmp::Reverse(part.expose().len()));
+        order::sort_by_key(&mut parts, |part| std::cmp::Reverse(part.expose().len()));
         for part in parts {
             remember(&mut known.headers, part);
         }

@@ -45,6 +45,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::limits::LOCK_TIMEOUT;
+use crate::tasks;
 
 pub use error::StoreError;
 pub use index::{Entry, Stamp};
@@ -331,7 +332,7 @@ impl Store {
 async fn to_the_end<T: Send + 'static>(
     change: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {
-    match tokio::spawn(change).await {
+    match tasks::spawn(change).await {
         Ok(result) => result,
         Err(_) => Err(StoreError::Internal("the process is ending")),
     }

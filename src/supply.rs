@@ -24,6 +24,7 @@ use crate::error::{Failure, FailureKind};
 use crate::limits::HEADER_COMMAND_PAUSE;
 use crate::secret::{Redactor, Secret, file};
 use crate::store::{Store, StoreError};
+use crate::tasks;
 
 /// Where the value of one header is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,7 +207,7 @@ impl Supplier {
                 Next::Go(generation) => return Ok(generation),
                 Next::Fail(error) => return Err(error),
                 Next::Start => {
-                    tokio::spawn(attempt(self.0.clone()));
+                    tasks::spawn(attempt(self.0.clone()));
                 }
                 Next::Wait => {}
             }

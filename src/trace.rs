@@ -25,13 +25,12 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version};
-use time::OffsetDateTime;
 use log::Level;
+use time::OffsetDateTime;
 use url::Url;
 
 use self::record::{FORMAT, From, Missed, Record, Start};
@@ -44,6 +43,7 @@ use crate::limits::{TRACE_CONTENT_MARGIN, TRACE_MAX_CONTENT, TRACE_QUEUE_BYTES};
 use crate::logging::Listener;
 use crate::secret::Redactor;
 use crate::stdio::tap::{Side, Tap};
+use crate::tasks;
 
 /// What an event in the queue stands for beside its bytes.
 const EVENT_SIZE: usize = 256;
@@ -145,7 +145,7 @@ impl Trace {
         });
         let recorder = Recorder::new(Redaction::new(key));
         let counters = Arc::downgrade(&shared);
-        thread::Builder::new().name("trace".into()).spawn(move || {
+        tasks::thread("trace", move || {
             let take = |event: &Event| {
                 let Some(shared) = counters.upgrade() else { return 0 };
                 shared.queued.fetch_sub(event.size, Ordering::Relaxed);

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use url::Url;
 
 use crate::http::client::is_loopback;
+use crate::tasks;
 
 /// What this process knows of the person's desktop.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -150,8 +151,11 @@ fn start(mut command: Command) -> bool {
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let started = command.spawn().and_then(|mut child| {
-        let reaper = std::thread::Builder::new().name("browser".into());
-        reaper.spawn(move || child.wait()).map(drop).or_else(|error| {
+        let reap = move || {
+            // How it ended says nothing about the page.
+            let _ = child.wait();
+        };
+        tasks::thread("browser", reap).map(drop).or_else(|error| {
             // The browser runs, and that is what counts.
             log::debug!("the browser is not waited for: {error}");
             Ok::<_, io::Error>(())

@@ -23,6 +23,7 @@ use crate::limits::{BROWSER_TIMEOUT, LOCK_POLL, MAX_EXCERPT, RESUME_ATTEMPTS, TA
 use crate::secret::Secret;
 use crate::store::record::VERSION;
 use crate::store::{Binding, ClientRecord, LoginLock, LoginRecord, StagedTab};
+use crate::tasks;
 
 /// What ties an id token to the request that it is for (OpenID Connect Core 1.0, section 15.5.2).
 const NONCE: &str = "nonce";
@@ -356,7 +357,7 @@ async fn rebind(auth: &Authorizer, redirect_uri: &str) -> Option<Listener> {
 /// Some launchers are waited for, which must not stop the bridge.
 async fn open(url: Url, environment: Environment, note: Option<StagedTab>) -> Opened {
     let (done, opened) = oneshot::channel();
-    let started = std::thread::Builder::new().name("browser".into()).spawn(move || {
+    let started = tasks::thread("browser", move || {
         let opened = browser::open(&url, &environment);
         if let (Opened::Yes, Some(note)) = (&opened, note)
             && let Err(error) = note.publish()

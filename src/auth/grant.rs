@@ -37,6 +37,7 @@ use super::token::{Patience, TokenError, Tokens};
 use crate::limits::SIGN_IN_PAUSE;
 use crate::store::record::VERSION;
 use crate::store::{Binding, ClientRecord, Lock, RecordKey, Store, TokenRecord};
+use crate::tasks;
 
 /// Why there was no answer to a token request, or none that helps.
 pub(super) enum Obstacle {
@@ -76,7 +77,7 @@ impl Authorizer {
         let before = self.begin_refresh();
         let auth = self.clone();
         // A task of its own: what was asked for is kept even if the request that needed it has gone.
-        let task = tokio::spawn(async move {
+        let task = tasks::spawn(async move {
             if let Err(error) = auth.granted(&want).await {
                 log::warn!("the access token could not be renewed: {error}");
                 auth.held().refresh_failed();
@@ -117,7 +118,7 @@ impl Authorizer {
         }
         self.login.send_replace(Login::Refreshing);
         let (auth, want) = (self.clone(), want.clone());
-        let task = tokio::spawn(async move {
+        let task = tasks::spawn(async move {
             let outcome = auth.granted(&want).await;
             auth.login.send_replace(match &outcome {
                 Ok(()) => Login::Done,

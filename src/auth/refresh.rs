@@ -17,6 +17,7 @@ use super::token::{self, Again, Patience, TokenError, Tokens};
 use crate::limits::LOCK_POLL;
 use crate::secret::Secret;
 use crate::store::{Binding, Lock, RecordKey, Stamp, TokenRecord};
+use crate::tasks;
 
 /// Replaces `old`, which this process holds, by a newer record.
 ///
@@ -27,7 +28,7 @@ pub(super) async fn refresh(auth: &Arc<Authorizer>, old: &TokenRecord) -> Result
     let (auth, old) = (auth.clone(), old.clone());
     // A task of its own: once it is sent, the old refresh token may be spent, and the new one must
     // be kept even if the request that asked for it has gone.
-    let task = tokio::spawn(async move {
+    let task = tasks::spawn(async move {
         let _under_way = auth.refreshing.clone().acquire_owned().await;
         let outcome = locked_refresh(&auth, &old).await;
         if outcome.is_err() {

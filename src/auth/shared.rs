@@ -17,6 +17,7 @@ use super::settings::{Dpop, Mode};
 use crate::limits::{MAX_STEP_UPS, SIGN_IN_PAUSE, TAB_INTERVAL};
 use crate::secret::Secret;
 use crate::store::TokenRecord;
+use crate::tasks;
 
 /// What a sign-in has to bring.
 #[derive(Clone, Debug, Default)]
@@ -154,7 +155,7 @@ impl Authorizer {
         }
         self.login.send_replace(Login::Preparing);
         let auth = self.clone();
-        let task = tokio::spawn(async move {
+        let task = tasks::spawn(async move {
             let work = AssertUnwindSafe(auth.sign_in_there(&want)).catch_unwind();
             let outcome = work.await.unwrap_or_else(|_| {
                 Err(AuthError::Unusable("the sign-in failed; please report this with -vv".into()))

@@ -5,6 +5,8 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
+use crate::order;
+
 /// The body is neither JSON nor a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("neither JSON nor a form")]
@@ -98,7 +100,7 @@ pub(super) fn members(form: bool, body: &[u8]) -> Option<Map<String, Value>> {
         return None;
     }
     let pairs = form_urlencoded::parse(text.as_bytes());
-    Some(pairs.map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect())
+    Some(order::map(pairs.map(|(name, value)| (name.into_owned(), value.into_owned().into()))))
 }
 
 pub(super) fn string(members: &Map<String, Value>, name: &str) -> Option<String> {

@@ -26,6 +26,7 @@ use crate::jsonrpc::{Message, Source, member};
 use crate::limits::INITIALIZE_TIMEOUT;
 use crate::secret::Redactor;
 use crate::supply::{Supplier, SupplyError};
+use crate::tasks;
 use crate::transport::{Reply, SessionHeaders};
 
 /// The kind of entry in the cache.
@@ -364,7 +365,7 @@ impl Bridge {
         }
         log::info!("initialize was answered for the server while somebody signs in to it");
         let bridge = self.clone();
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             if let Err(failure) = bridge.recover(&snapshot).await {
                 log::warn!("{failure}");
             }

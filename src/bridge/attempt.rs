@@ -78,7 +78,8 @@ impl Bridge {
         };
         let offered = initialize.then(|| Offered::new(self, context.generation, headers.clone()));
         let outcome = if !reply.status().is_success() {
-            self.refused(ticket, message, &headers, reply, renewed, &mut context).await
+            let refused = self.refused(ticket, message, &headers, reply, renewed, &mut context);
+            Box::pin(refused).await
         } else if initialize && !ticket.is_open() {
             Outcome::Done
         } else {
@@ -98,7 +99,7 @@ impl Bridge {
         context: &mut Context<'_>,
     ) -> Outcome {
         if let Some(channel) = &headers.channel {
-            return self.await_answer(channel, ticket, reply, context).await;
+            return Box::pin(self.await_answer(channel, ticket, reply, context)).await;
         }
         if reply.status() == StatusCode::ACCEPTED && reply.content() != Content::Events {
             // What else is in such a response is politeness, unless it is the answer.

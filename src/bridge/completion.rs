@@ -14,6 +14,7 @@ use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::Message;
 use crate::limits::RECOVERY_STEP_TIMEOUT;
 use crate::random;
+use crate::tasks;
 use crate::transport::backoff::Backoff;
 
 /// Nobody waits for it, and nobody is asked to sign in for it.
@@ -41,7 +42,7 @@ impl Bridge {
             return;
         }
         let (bridge, snapshot) = (self.clone(), snapshot.clone());
-        tokio::spawn(async move { bridge.complete(&snapshot, missing).await });
+        tasks::spawn(async move { bridge.complete(&snapshot, missing).await });
     }
 
     async fn complete(self: &Arc<Self>, snapshot: &Snapshot, mut missing: Missing) {

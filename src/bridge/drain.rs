@@ -15,6 +15,7 @@ use crate::limits::{DELETE_TIMEOUT, FLUSH_TIMEOUT, HEAD_START, OAUTH_REQUEST_TIM
 use crate::platform::Signals;
 use crate::stdio::lines::Line;
 use crate::stdio::queue::Receiver;
+use crate::tasks;
 use crate::transport::SessionHeaders;
 
 /// Ends the bridge. Takes at most until the deadline of `stop`, and two seconds.
@@ -146,7 +147,7 @@ impl Bridge {
     pub(super) fn see_off(&self, goodbye: impl Future<Output = ()> + Send + 'static) {
         // There is none when the bridge is just ending.
         let present = self.goodbyes.clone().try_read_owned().ok();
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             goodbye.await;
             drop(present);
         });

@@ -31,13 +31,16 @@ struct Again {
 impl Bridge {
     /// Sees a request through. Whatever happens in here, a panic included, the caller fails the
     /// request afterwards if it is still open.
+    ///
+    /// Here and further down, what most requests never come to is in a box: a request needs memory for all of what
+    /// is not, and it is moved several times.
     pub(super) async fn exchange(self: &Arc<Self>, ticket: Ticket, message: Message, place: Place) {
         if self.answer_ping(&ticket, &message).await {
             return;
         }
         let mut place = place;
         if let Some(shape) = self.shape.as_ref().filter(|_| !ticket.is_own()) {
-            match self.shaped(shape, &ticket, &message, place).await {
+            match Box::pin(self.shaped(shape, &ticket, &message, place)).await {
                 Shaped::Onward(same) => place = same,
                 Shaped::Through => return,
             }
@@ -58,7 +61,7 @@ impl Bridge {
         self.session.remember(&message);
         let work = async {
             if opening {
-                self.initialize(&ticket, &message, &place).await
+                Box::pin(self.initialize(&ticket, &message, &place)).await
             } else {
                 self.pursue(&ticket, &message, &place).await
             }
@@ -135,7 +138,8 @@ impl Bridge {
                 Err(failure) => return Some(failure),
             };
             if !matches!(path, Path::Legacy) {
-                match self.elsewhere(path, ticket, message, place, again.switched).await {
+                let elsewhere = self.elsewhere(path, ticket, message, place, again.switched);
+                match Box::pin(elsewhere).await {
                     ControlFlow::Break(end) => return end,
                     ControlFlow::Continue(()) if again.switched => return Some(self.undecided()),
                     ControlFlow::Continue(()) => again.switched = true,
@@ -154,7 +158,7 @@ impl Bridge {
                     place.again();
                     let recovered = tokio::select! {
                         biased;
-                        recovered = self.recover(&snapshot) => recovered,
+                        recovered = Box::pin(self.recover(&snapshot)) => recovered,
                         failure = self.unseen_sign_in() => Err(failure),
                     };
                     if let Err(failure) = recovered {
@@ -185,7 +189,8 @@ impl Bridge {
                 Outcome::Failed(failure) if initialize && self.may_speak_http_sse(&failure) => {
                     place.again();
                     let asking = self.manner(true).asking;
-                    if let Err(failure) = self.fall_back(failure, Some(ticket), asking).await {
+                    let fallen = Box::pin(self.fall_back(failure, Some(ticket), asking)).await;
+                    if let Err(failure) = fallen {
                         return Some(failure);
                     }
                 }
@@ -266,7 +271,7 @@ impl Bridge {
         if let Some(ticket) = initialize {
             let mut snapshot = self.session.current().await;
             let asking = self.manner(true).asking;
-            snapshot.headers = self.opening_headers(Some(ticket), asking).await?;
+            snapshot.headers = Box::pin(self.opening_headers(Some(ticket), asking)).await?;
             return Ok(snapshot);
         }
         let ready = async {
@@ -275,7 +280,7 @@ impl Bridge {
                 if !snapshot.lost {
                     return Ok(snapshot);
                 }
-                self.recover(&snapshot).await?;
+                Box::pin(self.recover(&snapshot)).await?;
             }
         };
         tokio::select! {

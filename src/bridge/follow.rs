@@ -64,7 +64,7 @@ impl Bridge {
             if state.cursor.is_empty() {
                 return Outcome::Broken(lost(&stream, ended, context));
             }
-            match self.reopen(ticket, headers, &mut state).await {
+            match Box::pin(self.reopen(ticket, headers, &mut state)).await {
                 Reopened::Stream(next) => stream = *next,
                 Reopened::Answered => return Outcome::Done,
                 Reopened::GivenUp(failure) => return Outcome::Broken(failure),

@@ -23,6 +23,7 @@ use crate::auth::Asking;
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::Message;
 use crate::limits::{ENDPOINT_EVENT_TIMEOUT, RECOVERY_STEP_TIMEOUT, RETRY_AFTER_MAX};
+use crate::tasks;
 use crate::transport::backoff::Backoff;
 use crate::transport::{Channel, EventStream, Reply, SessionHeaders};
 
@@ -242,7 +243,7 @@ impl Bridge {
         }
         self.session.over(channel.clone());
         let bridge = self.clone();
-        tokio::spawn(async move { bridge.relay_line(line, stream).await });
+        tasks::spawn(async move { bridge.relay_line(line, stream).await });
         Ok(channel)
     }
 
@@ -252,7 +253,7 @@ impl Bridge {
         let why = "the server no longer knew the session of the event stream; the request may or may not have been carried out";
         if let Some(generation) = self.http_sse.close(why) {
             let bridge = self.clone();
-            tokio::spawn(async move { bridge.reconnect(generation, None).await });
+            tasks::spawn(async move { bridge.reconnect(generation, None).await });
         }
     }
 

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::error::Failure;
 use crate::jsonrpc::{Id, IdKey, Message};
 use crate::limits::MAX_SERVER_REQUESTS;
+use crate::order;
 use crate::random;
 use crate::shape::Shape;
 use crate::stdio::writer::Outbox;
@@ -60,7 +61,7 @@ impl Table {
     /// All that are open, in the order in which they entered.
     fn in_order(&self) -> Vec<Ticket> {
         let mut open: Vec<Ticket> = self.open.values().cloned().collect();
-        open.sort_unstable_by_key(|ticket| ticket.0.serial);
+        order::sort_by_key(&mut open, |ticket| ticket.0.serial);
         open
     }
 

@@ -18,6 +18,7 @@ use crate::auth::Asking;
 use crate::error::{Failure, FailureKind};
 use crate::limits::STREAM_WORTHWHILE;
 use crate::random;
+use crate::tasks;
 use crate::transport::backoff::Backoff;
 use crate::transport::{Content, EventStream, Reply};
 
@@ -107,7 +108,7 @@ impl Bridge {
         let bridge = self.clone();
         let (stop, stopped) = watch::channel(());
         *self.listener.stop.lock().unwrap_or_else(PoisonError::into_inner) = Some(stop);
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             let generation = snapshot.generation;
             bridge.keep_listening(snapshot, opened, stopped).await;
             bridge.listener.closed(generation);
@@ -235,7 +236,7 @@ impl Bridge {
         if ever_open && snapshot.headers.session.is_some() && means_lost(status, &body, None) {
             let bridge = self.clone();
             // A task of its own, because the new session's stream takes the place of this one.
-            tokio::spawn(async move {
+            tasks::spawn(async move {
                 if let Err(failure) = bridge.recover(&snapshot).await {
                     log::debug!("{failure}");
                 }

@@ -26,6 +26,7 @@ use crate::auth::Asking;
 use crate::error::{Failure, FailureKind};
 use crate::jsonrpc::{Id, Kind, Message, Source, member};
 use crate::limits::{LISTEN_HEAD_START, RECOVERY_STEP_TIMEOUT, REPEATED_AT_ONCE};
+use crate::tasks;
 use crate::transport::SessionHeaders;
 
 /// How each step is sent. Whoever waits for the new session has a limit of their own.
@@ -40,7 +41,7 @@ impl Bridge {
     pub(super) async fn recover(self: &Arc<Self>, refused: &Snapshot) -> Result<(), Failure> {
         let (bridge, refused) = (self.clone(), refused.clone());
         // A task of its own: half a session is none, and whoever asked for it may stop waiting.
-        let task = tokio::spawn(async move { bridge.make_anew(&refused).await });
+        let task = tasks::spawn(async move { bridge.make_anew(&refused).await });
         task.await.unwrap_or_else(|_| {
             Err(Failure::new(FailureKind::Internal, "making a new session failed; try again"))
         })

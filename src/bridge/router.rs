@@ -1,6 +1,7 @@
 //! What happens to a line from stdin.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use crate::limits::{MAX_LOGGED_TEXT, MAX_REQUESTS_IN_FLIGHT};
 use crate::platform::Signals;
 use crate::stdio::lines::Line;
 use crate::stdio::reader::Input;
+use crate::tasks;
 
 /// Why the bridge stops reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,9 +190,8 @@ impl Bridge {
             order::Kind::Request
         });
         let bridge = self.clone();
-        tokio::spawn(async move {
-            // In a box, because a task is moved about a dozen times from its start to its end.
-            let work = Box::pin(bridge.exchange(ticket.clone(), message, place));
+        tasks::spawn(async move {
+            let work = pin!(bridge.exchange(ticket.clone(), message, place));
             let panicked = AssertUnwindSafe(work).catch_unwind().await.is_err();
             // Nothing is left open by a defect.
             if ticket.is_open() {
@@ -209,7 +210,7 @@ impl Bridge {
         if self.is_link() {
             // Whoever reads the answer may be who waits here.
             let bridge = self.clone();
-            tokio::spawn(async move { bridge.to_client(response).await });
+            tasks::spawn(async move { bridge.to_client(response).await });
         } else {
             self.to_client(response).await;
         }
@@ -244,7 +245,7 @@ impl Bridge {
         };
         let place = self.order.enter(kind);
         let bridge = self.clone();
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             let _permit = permit;
             Box::pin(bridge.deliver(message, place)).await;
         });

@@ -26,6 +26,7 @@ use crate::jsonrpc::splice::Patch;
 use crate::jsonrpc::{Kind, Message, Source, member};
 use crate::limits::{MAX_ERROR_MESSAGE, MAX_LOGGED_TEXT};
 use crate::stdio::writer::{Inbox, Outbox};
+use crate::tasks;
 
 /// One adapter and its links.
 pub struct Translation {
@@ -209,7 +210,7 @@ impl Translation {
                 }
                 Action::Wake(after, token) => {
                     if self.timers.set(after, token) {
-                        tokio::spawn(self.clone().keep_time());
+                        tasks::spawn(self.clone().keep_time());
                     }
                 }
             }
@@ -274,7 +275,7 @@ impl Translation {
         let bridge = client.linked(self.server, outbox, self.alarm());
         bridge.presume_transport();
         links.insert(link, bridge.clone());
-        tokio::spawn(self.clone().read(link, inbox));
+        tasks::spawn(self.clone().read(link, inbox));
         Some(bridge)
     }
 

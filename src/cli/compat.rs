@@ -11,6 +11,7 @@ use md5::{Digest as _, Md5};
 use url::Url;
 
 use super::{ConnectionArgs, SignInArgs};
+use crate::order;
 
 /// What becomes of a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,10 +277,8 @@ impl Callback {
 /// A JSON object with its names in order, the last of equal ones alone; none for nothing.
 fn object(pairs: &[(String, String)]) -> Option<String> {
     // Names are compared by UTF-16 there, which for what a header or parameter can be called is the same.
-    let sorted: std::collections::BTreeMap<&str, &str> =
-        pairs.iter().map(|(name, value)| (&**name, &**value)).collect();
-    let object: serde_json::Map<String, serde_json::Value> =
-        sorted.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+    let pairs = pairs.iter().map(|(name, value)| (name.clone(), value.clone().into()));
+    let object: serde_json::Map<String, serde_json::Value> = order::map(pairs);
     (!object.is_empty()).then(|| serde_json::Value::Object(object).to_string())
 }
 

@@ -11,6 +11,8 @@ use clap::{Arg, Args, Command, ValueHint};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
+use crate::order;
+
 /// Arguments of `mcp-tether completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
@@ -109,7 +111,7 @@ pub fn manual() -> io::Result<Vec<Page>> {
         left.extend(command.get_subcommands().filter(|command| !command.is_hide_set()).cloned());
         pages.push(page(command)?);
     }
-    pages[1..].sort_by(|one, other| one.name.cmp(&other.name));
+    order::sort_by(&mut pages[1..], |one, other| one.name.cmp(&other.name));
     Ok(pages)
 }
 

@@ -9,6 +9,8 @@ use clap::{ArgAction, Command};
 
 use super::{Cli, ConnectionArgs};
 
+use crate::order;
+
 /// What is wrong with words.
 pub type ParseError = clap::Error;
 
@@ -61,7 +63,7 @@ pub fn commands() -> Vec<String> {
         command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     // clap's own, and one that not every build has.
     names.extend(["help".to_owned(), "demo".to_owned()]);
-    names.sort();
+    order::sort(&mut names);
     names.dedup();
     names
 }

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use super::file::FileError;
 use crate::limits::{CONFIG_LOCK_PATIENCE, LOCK_POLL, MAX_CLIENT_CONFIG, MAX_CONFIG_BACKUPS};
+use crate::order;
 
 /// Why a file is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -205,7 +206,7 @@ fn kept(name: &str, folder: &Path) -> Vec<String> {
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let mut kept: Vec<_> =
         names.filter(|name| name.strip_prefix(&prefix).is_some_and(is_stamp)).collect();
-    kept.sort();
+    order::sort(&mut kept);
     kept
 }
 

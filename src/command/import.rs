@@ -23,6 +23,7 @@ use crate::limits::{KEYRING_PATIENCE, KEYRING_TIMEOUT, MAX_LINE_ANSWER, MAX_MESS
 use crate::logging::Log;
 use crate::secret::{Redactor, Secret, shown};
 use crate::store::TokenRecord;
+use crate::tasks;
 use crate::trace::Trace;
 
 /// A sign-in of another bridge, and how to connect to its server.
@@ -77,9 +78,7 @@ pub(super) async fn run(
     }
     if found.is_empty() {
         if left_out.is_empty() || !args.all {
-            log::error!(
-                "no sign-in of mcp-remote or mcp-stdio was found that could be taken over"
-            );
+            log::error!("no sign-in of mcp-remote or mcp-stdio was found that could be taken over");
         }
         return Ok(if args.all { ExitCode::Success } else { ExitCode::Unauthorized });
     }
@@ -89,9 +88,7 @@ pub(super) async fn run(
             say(&format!("{server}: {}, {}", bridge.name(), theirs.file.display()))?;
         }
         if !someone_is_there() {
-            log::error!(
-                "nobody can be asked here whether they are to be taken over; use --yes"
-            );
+            log::error!("nobody can be asked here whether they are to be taken over; use --yes");
             return Ok(ExitCode::Usage);
         }
         if !agreed(found.len()).await {
@@ -341,7 +338,7 @@ async fn agreed(count: usize) -> bool {
     let _ = io::stderr().flush();
     let (sender, answer) = oneshot::channel();
     // A thread of its own: whoever interrupts us need not press Enter.
-    let asked = std::thread::Builder::new().name("answer".into()).spawn(move || {
+    let asked = tasks::thread("answer", move || {
         let mut line = Vec::new();
         let mut bytes = io::stdin().lock().take(MAX_LINE_ANSWER).bytes();
         while let Some(Ok(byte)) = bytes.next() {

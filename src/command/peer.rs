@@ -23,6 +23,7 @@ use crate::jsonrpc::{Id, IdKey, Kind, METHOD_NOT_FOUND, Message, Source, member}
 use crate::limits::{MAX_QUESTIONS, NOTIFICATION_QUEUE_BYTES};
 use crate::stdio::queue;
 use crate::stdio::writer::Inbox;
+use crate::tasks;
 
 /// Why a request has no result.
 #[derive(Clone, Debug)]
@@ -172,7 +173,7 @@ impl Peer {
             handler,
             room: Arc::new(Semaphore::new(MAX_QUESTIONS)),
         });
-        let reader = Reader(tokio::spawn(shared.clone().read(inbox, sender)).abort_handle());
+        let reader = Reader(tasks::spawn(shared.clone().read(inbox, sender)).abort_handle());
         let params = format!(
             r#"{{"protocolVersion":"{}","capabilities":{capabilities},"clientInfo":{}}}"#,
             revisions::newest(Era::Legacy).name,
@@ -320,7 +321,7 @@ impl Shared {
         let key = id.key();
         let permit = self.room.clone().try_acquire_owned();
         let (begin, begun) = oneshot::channel::<()>();
-        let task = tokio::spawn(async move {
+        let task = tasks::spawn(async move {
             // Not before it can be found.
             let _ = begun.await;
             let answer = match (&permit, question.method()) {
@@ -356,7 +357,7 @@ impl Drop for Asked<'_> {
         if lock(&self.shared.waiting).remove(&self.id.key()).is_some() {
             let bridge = self.shared.bridge.clone();
             let cancelled = member::cancelled(self.id, "nobody waits any longer");
-            tokio::spawn(async move { bridge.send(cancelled).await });
+            tasks::spawn(async move { bridge.send(cancelled).await });
         }
     }
 }

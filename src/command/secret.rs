@@ -14,6 +14,7 @@ use crate::limits::{KEYRING_PATIENCE, MAX_SECRET};
 use crate::platform::{Hidden, Signals};
 use crate::secret::{Secret, harmless};
 use crate::store::{Choice, Kept, SecretName, Store, Vault};
+use crate::tasks;
 
 /// What is wrong with a secret or its name. Never shows the secret.
 #[derive(Debug, thiserror::Error)]
@@ -121,7 +122,7 @@ async fn typed(name: &SecretName) -> Result<Result<Secret, i32>, CommandError> {
     let _hidden = Hidden::begin();
     write!(io::stderr(), "Secret {} (it is not shown): ", harmless(&name.to_string()))?;
     let (send, receive) = oneshot::channel();
-    std::thread::Builder::new().name("prompt".into()).spawn(move || {
+    tasks::thread("prompt", move || {
         // Who has gone has been told by a signal.
         let _ = send.send(Hidden::read_line());
     })?;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{Client, ForeignError, Resource, SignIn, count, object, secret, text};
 use crate::limits::MAX_FILES_SEEN;
+use crate::order;
 
 const TOKENS: &str = "_tokens.json";
 const CLIENT: &str = "_client_info.json";
@@ -41,7 +42,7 @@ impl Store {
             let current = path.file_name().is_some_and(|name| name == CURRENT);
             (current, fs::metadata(path).and_then(|about| about.modified()).ok())
         };
-        folders.sort_by_key(|path| std::cmp::Reverse(age(path)));
+        order::sort_by_key(&mut folders, |path| std::cmp::Reverse(age(path)));
         Store { folders }
     }
 
@@ -76,7 +77,7 @@ impl Store {
             .filter_map(Result::ok)
             .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(TOKENS)?.to_owned()))
             .collect();
-        found.sort();
+        order::sort(&mut found);
         found.dedup();
         found
     }

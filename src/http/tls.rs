@@ -18,6 +18,7 @@ use url::Url;
 use super::client::{Settings, SetupError};
 use crate::limits::MAX_CERTIFICATES;
 use crate::secret::wiped::Wiped;
+use crate::tasks;
 
 /// Why no certificate can be checked: as a rule, the system has no CA certificates, and that is what it says.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +31,7 @@ pub(super) fn config(settings: &Settings, target: &Url) -> Result<ClientConfig, 
     if target.scheme() == "https" {
         let early = roots.clone();
         // If there is no thread to be had, they are read when they are needed.
-        let _ = std::thread::Builder::new().name("roots".into()).spawn(move || {
+        let _ = tasks::thread("roots", move || {
             let _ = early.verifier();
         });
     }

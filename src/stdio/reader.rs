@@ -1,7 +1,6 @@
 //! Reading stdin.
 
 use std::io::Read;
-use std::thread;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -11,6 +10,7 @@ use super::queue::{self, Receiver};
 use super::tap::{OptionalTap, Side};
 use crate::limits::STDIN_QUEUE_BYTES;
 use crate::platform::at_once::Arriving;
+use crate::tasks;
 
 /// Bytes asked for in one read: the size of a pipe on Linux.
 const PIECE: usize = 64 << 10;
@@ -82,7 +82,7 @@ pub fn spawn(
     let intake = Intake { lines: lines::Lines::new(limit), queue, ending, tap };
     match arriving {
         Some(arriving) => {
-            tokio::spawn(async move {
+            tasks::spawn(async move {
                 if let Some(intake) = intake.read_all(arriving).await
                     && let Err(error) = on_thread(input, intake)
                 {
@@ -97,7 +97,7 @@ pub fn spawn(
 
 fn on_thread(mut input: impl Read + Send + 'static, mut intake: Intake) -> std::io::Result<()> {
     let runtime = Handle::current();
-    thread::Builder::new().name("stdin".into()).spawn(move || {
+    tasks::thread("stdin", move || {
         let mut piece = vec![0; PIECE];
         loop {
             match input.read(&mut piece) {

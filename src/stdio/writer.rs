@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::thread;
 
 use bytes::{Buf, Bytes};
 use tokio::sync::{oneshot, watch};
@@ -13,6 +12,7 @@ use crate::jsonrpc::Id;
 use crate::jsonrpc::framing::one_line;
 use crate::limits::STDOUT_QUEUE_BYTES;
 use crate::platform::at_once::AtOnce;
+use crate::tasks;
 
 /// Small messages are gathered up to this many bytes into one write.
 const GATHERED: usize = 64 << 10;
@@ -92,7 +92,7 @@ impl Outbox {
         let at_once = at_once.filter(|_| tap.is_none()).map(Arc::new);
         let (queue, receiver) = queue::queue(STDOUT_QUEUE_BYTES);
         let (closing, closed) = watch::channel(false);
-        thread::Builder::new().name("stdout".into()).spawn(move || {
+        tasks::thread("stdout", move || {
             if write_all(output, receiver, &tap).is_err() {
                 closing.send_replace(true);
             }

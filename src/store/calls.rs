@@ -16,8 +16,10 @@ use tokio::time::timeout;
 
 use super::items::{Items, KeyringError};
 use crate::limits::KEYRING_TIMEOUT;
+use crate::tasks;
 
 type Open = dyn Fn() -> Result<Box<dyn Items>, KeyringError> + Send + Sync;
+type Job = Box<dyn Fn(&dyn Items) -> Result<(), KeyringError> + Send>;
 
 /// A keyring, opened by the first call and kept.
 #[derive(Clone)]
@@ -66,20 +68,30 @@ impl Calls {
         &self,
         job: impl Fn(&dyn Items) -> Result<T, KeyringError> + Send + 'static,
     ) -> Result<T, KeyringError> {
+        // What it finds is left here, so that all jobs are of one type and what carries them out is compiled once.
+        let found = Arc::new(Mutex::new(None));
+        let place = found.clone();
+        let job = Box::new(move |items: &dyn Items| {
+            let result = job(items)?;
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            Ok(())
+        });
+        self.carry_out(job).await?;
+        let found = found.lock().unwrap_or_else(PoisonError::into_inner).take();
+        found.ok_or_else(|| KeyringError::Failed("it has found nothing".into()))
+    }
+
+    async fn carry_out(&self, job: Job) -> Result<(), KeyringError> {
         let patience = self.0.patience;
         if !self.0.opened.load(Ordering::SeqCst) {
             // Opening waits for nobody: only the keyring's items may have to be unlocked.
-            self.within(patience.min(KEYRING_TIMEOUT), |_| Ok(())).await?;
+            self.within(patience.min(KEYRING_TIMEOUT), Box::new(|_| Ok(()))).await?;
             self.0.opened.store(true, Ordering::SeqCst);
         }
         self.within(patience, job).await
     }
 
-    async fn within<T: Send + 'static>(
-        &self,
-        patience: Duration,
-        job: impl Fn(&dyn Items) -> Result<T, KeyringError> + Send + 'static,
-    ) -> Result<T, KeyringError> {
+    async fn within(&self, patience: Duration, job: Job) -> Result<(), KeyringError> {
         let silent = Err(KeyringError::Silent(patience));
         if self.0.stuck.load(Ordering::SeqCst) {
             return silent;
@@ -99,9 +111,7 @@ impl Calls {
                     inner.stuck.store(false, Ordering::SeqCst);
                 }
             };
-            std::thread::Builder::new()
-                .name("keyring".into())
-                .spawn(thread)
+            tasks::thread("keyring", thread)
                 .map_err(|error| KeyringError::Failed(error.to_string()))?;
             (&mut receive).await.unwrap_or_else(|_| {
                 Err(KeyringError::Failed("the library for it has failed".into()))
@@ -121,10 +131,7 @@ impl Calls {
 
 impl Inner {
     /// A keyring's daemon may have been started anew since the last call.
-    fn on_connection<T>(
-        &self,
-        job: impl Fn(&dyn Items) -> Result<T, KeyringError>,
-    ) -> Result<T, KeyringError> {
+    fn on_connection(&self, job: Job) -> Result<(), KeyringError> {
         let kept = self.items.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(items) = kept {
             match job(&*items) {

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::limits::MAX_STORED;
+use crate::order;
 use crate::secret::wiped::Wiped;
 
 /// Reads a file of at most [`MAX_STORED`] bytes; `None` if there is none.
@@ -154,7 +155,7 @@ pub fn list(folder: &Path, limit: usize) -> io::Result<Vec<PathBuf>> {
     let paths = entries.flatten().map(|entry| entry.path());
     let mut paths: Vec<PathBuf> =
         paths.filter(|path| path.extension().is_some_and(|e| e == "json")).take(limit).collect();
-    paths.sort();
+    order::sort(&mut paths);
     Ok(paths)
 }
 

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::places::Places;
 use crate::limits::{LEFT_BEHIND, MAX_FILES_SEEN, TAB_INTERVAL};
+use crate::order;
 
 /// What lies around.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub(super) fn find(places: &Places) -> Leftovers {
     };
     found.locks.extend(files(&state.join("locks")).into_iter().filter(lock));
     for list in [&mut found.staged, &mut found.orphans, &mut found.tabs, &mut found.locks] {
-        list.sort();
+        order::sort(list);
     }
     found
 }

@@ -16,6 +16,7 @@ use super::record::VERSION;
 use super::vault::{Choice, Vaults};
 use super::{Store, file, format, lock, to_the_end};
 use crate::limits::{LOCK_TIMEOUT, MAX_SECRET, MAX_SECRET_NAME, MAX_SECRETS_LISTED};
+use crate::order;
 use crate::secret::Secret;
 
 /// The name of a secret: something that can be typed, and not what a record of ours is called.
@@ -140,7 +141,7 @@ impl Store {
                 Err(error) => log::warn!("{} is skipped: {error}", path.display()),
             }
         }
-        found.sort_by(|one, other| one.0.cmp(&other.0));
+        order::sort_by(&mut found, |one, other| one.0.cmp(&other.0));
         Ok(found)
     }
 }

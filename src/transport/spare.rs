@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::sleep;
 
 use crate::limits::{SPARE_BUFFER_KEPT, SPARE_BUFFER_MIN};
+use crate::tasks;
 
 /// One slot. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -53,7 +54,7 @@ impl Spare {
             slot.serial
         };
         let spare = self.clone();
-        tokio::spawn(async move {
+        tasks::spawn(async move {
             sleep(SPARE_BUFFER_KEPT).await;
             let mut slot = spare.slot();
             if slot.serial == serial {

@@ -24,6 +24,7 @@ use crate::command::{CommandError, outcome, say};
 use crate::config::Env;
 use crate::error::{ExitCode, Failure, FailureKind};
 use crate::limits::{CHECKS_AT_ONCE, DELETE_TIMEOUT};
+use crate::order;
 use crate::platform::Signals;
 use crate::secret::{harmless, shown};
 use crate::trace::Trace;
@@ -126,7 +127,7 @@ pub(super) async fn run(
         }
     };
     drop(board);
-    checked.sort_by_key(|(number, _)| *number);
+    order::sort_by_key(&mut checked, |(number, _)| *number);
     let checked = checked.into_iter().map(|(_, checked)| checked).collect();
     let file = harmless(&path.display().to_string());
     let checks = Checks { file, client, servers: checked, took: started.elapsed() };

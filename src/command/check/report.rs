@@ -11,6 +11,7 @@ use crate::command::peer::{Introduction, Refusal};
 use crate::era::Era;
 use crate::error::{ExitCode, Failure, FailureKind};
 use crate::limits::MAX_LOGGED_TEXT;
+use crate::order;
 use crate::secret::Redactor;
 
 /// How a step ended.
@@ -172,7 +173,7 @@ impl Report {
             }
         }
         let place = |name: &str| STEPS.iter().position(|step| *step == name);
-        self.steps.sort_by_key(|step| place(step.name));
+        order::sort_by_key(&mut self.steps, |step| place(step.name));
     }
 
     /// The steps that ended in another way than in an earlier report.

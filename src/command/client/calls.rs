@@ -15,6 +15,7 @@ use crate::command::arguments::{Problem, Source, Word, build};
 use crate::jsonrpc::member::{is_true, lookup};
 use crate::jsonrpc::splice::Patch;
 use crate::limits::MAX_MESSAGE_SIZE;
+use crate::tasks;
 
 /// What is asked for by name, with arguments.
 pub(in crate::command) struct Call<'a> {
@@ -91,7 +92,7 @@ pub(super) async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Stop> + Send + 'static,
 ) -> Result<T, Stop> {
     let (sender, outcome) = oneshot::channel();
-    std::thread::Builder::new().name("arguments".into()).spawn(move || {
+    tasks::thread("arguments", move || {
         // Whoever wanted it may have been interrupted.
         let _ = sender.send(work());
     })?;

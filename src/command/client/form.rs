@@ -14,6 +14,7 @@ use crate::command::arguments::schema::Schema;
 use crate::jsonrpc::member::lookup;
 use crate::jsonrpc::splice::members;
 use crate::secret::Redactor;
+use crate::tasks;
 
 /// How often a wrong answer may be given anew.
 const MAX_TRIES: usize = 5;
@@ -139,7 +140,7 @@ impl Terminal for Stdin {
         show(&prompt);
         let (sender, line) = oneshot::channel();
         // Reading from a terminal cannot be interrupted; the thread ends with the process.
-        let thread = std::thread::Builder::new().name("terminal".into()).spawn(move || {
+        let thread = tasks::thread("terminal", move || {
             let mut line = String::new();
             let said = match io::stdin().read_line(&mut line) {
                 Ok(1..) => Some(line.trim_end_matches(['\n', '\r']).to_owned()),

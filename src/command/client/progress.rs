@@ -13,6 +13,7 @@ use crate::command::text::one_line;
 use crate::jsonrpc::Message;
 use crate::platform;
 use crate::secret::Redactor;
+use crate::tasks;
 
 /// Cells of the bar.
 const BAR: usize = 20;
@@ -59,7 +60,7 @@ impl Shown {
         let terminal = io::stderr().is_terminal();
         let state = Arc::<Mutex<State>>::default();
         let drawing = state.clone();
-        let task = tokio::spawn(async move {
+        let task = tasks::spawn(async move {
             while let Some(message) = from.next().await {
                 let mut state = drawing.lock().unwrap_or_else(PoisonError::into_inner);
                 if message.method() != Some("notifications/progress") {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{Finding, Verdict};
 use crate::limits::KEYRING_TIMEOUT;
+use crate::order;
 use crate::secret::shown;
 use crate::store::{Choice, Places, Store};
 
@@ -17,7 +18,9 @@ pub(super) fn look(places: Places, urls: &[url::Url]) -> Vec<Finding> {
             findings.push(Finding::new("sign-ins", Verdict::Problem, error.to_string()).fix(fix));
         }
         Ok(mut entries) => {
-            entries.sort_by(|a, b| (&a.server, &a.profile).cmp(&(&b.server, &b.profile)));
+            order::sort_by(&mut entries, |a, b| {
+                (&a.server, &a.profile).cmp(&(&b.server, &b.profile))
+            });
             let named = |server: &str| urls.iter().any(|url| shown(url) == server);
             let (used, unused): (Vec<_>, Vec<_>) =
                 entries.iter().partition(|entry| named(&entry.server));

@@ -17,6 +17,7 @@ use crate::config::Env;
 use crate::limits::MAX_PASTE;
 use crate::platform;
 use crate::secret::wiped::Wiped;
+use crate::tasks;
 
 /// Columns where the terminal does not say how many it has.
 const COLUMNS: usize = 80;
@@ -127,9 +128,8 @@ impl Lines {
     fn start(&self) {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(sender) = sender else { return };
-        let reader = std::thread::Builder::new().name("terminal".into());
         // Without it the listener is left.
-        let _ = reader.spawn(move || {
+        let _ = tasks::thread("terminal", move || {
             while let Some(line) = next_line() {
                 if sender.blocking_send(line).is_err() {
                     return;

@@ -6,6 +6,7 @@ use super::catalogue::{Catalogue, Named};
 use super::line::{COMMANDS, LEVELS};
 use super::words::{quote, split};
 use crate::command::arguments::schema::Schema;
+use crate::order;
 
 /// Methods that servers have (2025-11-25, schema).
 const METHODS: [&str; 12] = [
@@ -156,7 +157,7 @@ fn arguments(schema: &Value, typed: &str, given: &[&str]) -> Vec<(String, &'stat
     let required = whole.required();
     let mut names = whole.names();
     // What has to be there comes first.
-    names.sort_by_key(|name| !required.contains(name));
+    order::sort_by_key(&mut names, |name| !required.contains(name));
     names
         .into_iter()
         .filter(|name| super::catalogue::can_be_typed(name) && !name.contains(['=', '\\']))
@@ -179,11 +180,9 @@ fn arguments(schema: &Value, typed: &str, given: &[&str]) -> Vec<(String, &'stat
 /// The value of a prompt's argument that is begun.
 fn value_of_prompt(prompt: &str, typed: &str, given: &[&str]) -> Option<Question> {
     let (name, value) = typed.split_once('=')?;
-    let known: serde_json::Map<String, Value> = given
-        .iter()
-        .filter_map(|word| word.split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.into()))
-        .collect();
+    let words = given.iter().filter_map(|word| word.split_once('='));
+    let known: serde_json::Map<String, Value> =
+        order::map(words.map(|(name, value)| (name.to_owned(), value.into())));
     let mut params = json!({
         "ref": { "type": "ref/prompt", "name": prompt },
         "argument": { "name": name, "value": value },

@@ -23,6 +23,7 @@ use super::history::{History, is_kept};
 use crate::command::client::Terminal;
 use crate::limits::{COMPLETION_TIMEOUT, MAX_HISTORY_LINES, NOTICE_QUEUE};
 use crate::secret::Redactor;
+use crate::tasks;
 
 /// What a person did.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,7 +96,7 @@ impl Editor {
         let (notices, to_show) = blocking::sync_channel::<String>(NOTICE_QUEUE);
         let missed = Arc::new(AtomicU64::new(0));
         let counted = missed.clone();
-        std::thread::Builder::new().name("notices".into()).spawn(move || {
+        tasks::thread("notices", move || {
             while let Ok(mut text) = to_show.recv() {
                 let missed = counted.swap(0, Ordering::Relaxed);
                 if missed > 0 {
@@ -110,9 +111,7 @@ impl Editor {
         let (requests, asked) = mpsc::channel(1);
         let editing = Arc::new(AtomicBool::new(false));
         let busy = editing.clone();
-        std::thread::Builder::new()
-            .name("terminal".into())
-            .spawn(move || serve(lines, asked, &history, &redactor, &busy))?;
+        tasks::thread("terminal", move || serve(lines, asked, &history, &redactor, &busy))?;
         Ok(Editor { requests, notices, missed, editing })
     }
 

@@ -5,6 +5,7 @@ use std::io::{self, BufRead as _, Read as _};
 use tokio::sync::mpsc;
 
 use crate::limits::MAX_SCRIPT_LINE;
+use crate::tasks;
 
 /// The lines of stdin, one ahead of the one that is worked at.
 pub(super) struct Script(mpsc::Receiver<io::Result<String>>);
@@ -13,7 +14,7 @@ impl Script {
     /// Starts a thread, which ends with the process.
     pub(super) fn start() -> io::Result<Script> {
         let (sender, lines) = mpsc::channel(1);
-        std::thread::Builder::new().name("script".into()).spawn(move || {
+        tasks::thread("script", move || {
             let mut stdin = io::stdin().lock();
             while let Some(line) = next(&mut stdin).transpose() {
                 let failed = line.is_err();

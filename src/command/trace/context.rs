@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
 use crate::limits::{MAX_TRACE_OPEN, MAX_TRACE_OPEN_BYTES};
+use crate::order;
 use crate::trace::join::{is_bad, is_bad_end};
 use crate::trace::read::Read;
 use crate::trace::record::{Content, From, Purpose, Record, Response, Rpc};
@@ -367,7 +368,7 @@ impl<K: Hash + Eq + Clone, V> Recent<K, V> {
     /// All of them, the oldest first.
     fn drain(&mut self) -> impl Iterator<Item = V> {
         let mut all: Vec<_> = std::mem::take(&mut self.map).into_values().collect();
-        all.sort_by_key(|(number, ..)| *number);
+        order::sort_by_key(&mut all, |(number, ..)| *number);
         self.order.clear();
         self.bytes = 0;
         all.into_iter().map(|(.., value)| value)

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::order;
 use crate::trace::join::{Exchange, Joined};
 use crate::trace::moment;
 use crate::trace::record::{Content, Event, How, Request, Response};
@@ -13,7 +14,7 @@ use crate::trace::record::{Content, Event, How, Request, Response};
 pub(super) fn text(joined: &Joined) -> String {
     let mut order: Vec<&Exchange> =
         joined.exchanges.iter().filter(|exchange| exchange.request.is_some()).collect();
-    order.sort_by(|a, b| (a.offset + a.began()).total_cmp(&(b.offset + b.began())));
+    order::sort_by(&mut order, |a, b| (a.offset + a.began()).total_cmp(&(b.offset + b.began())));
     let entries: Vec<Value> =
         order.iter().filter_map(|exchange| entry(exchange, joined.began())).collect();
     let mut log = json!({

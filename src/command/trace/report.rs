@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::jsonrpc::member;
 use crate::limits::{MAX_REPORT_BODIES, MAX_REPORT_BODY, MAX_REPORT_ITEMS};
+use crate::order;
 use crate::secret::truncate;
 use crate::trace::join::{Call, Exchange, Joined, is_bad};
 use crate::trace::record::{Content, Event, From, How, Message, Rpc};
@@ -121,7 +122,7 @@ fn data(joined: &Joined) -> Value {
         let value = json!({ "k": "missed", "count": missed.records, "bad": true });
         order.push((offset + missed.t, Item::Other(value)));
     }
-    order.sort_by(|a, b| a.0.total_cmp(&b.0));
+    order::sort_by(&mut order, |a, b| a.0.total_cmp(&b.0));
     let more = order.len().saturating_sub(MAX_REPORT_ITEMS);
     order.truncate(MAX_REPORT_ITEMS);
     let items: Vec<Value> = order

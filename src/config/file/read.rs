@@ -12,6 +12,7 @@ use crate::auth::parameters;
 use crate::cli::mistakes::nearest;
 use crate::config::{headers, server_url, values};
 use crate::limits::{MAX_CONFIG_PROBLEMS, MAX_NAMED_SERVERS};
+use crate::order;
 use crate::secret::harmless;
 
 /// What else decides about a file.
@@ -101,7 +102,7 @@ pub fn read(text: &str, around: &Around<'_>) -> Contents {
         }
     }
     let mut contents = reader.contents;
-    contents.problems.sort_by_key(|problem| (problem.line, problem.column));
+    order::sort_by_key(&mut contents.problems, |problem| (problem.line, problem.column));
     contents
 }
 

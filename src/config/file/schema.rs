@@ -4,12 +4,13 @@ use serde_json::{Map, Value, json};
 
 use super::keys::{Key, Kind, keys};
 use crate::limits::{MAX_NAMED_SERVERS, MAX_SERVER_NAME};
+use crate::order;
 
 /// The schema, with a line feed at its end.
 pub fn schema() -> String {
     let url = json!({ "description": "The MCP endpoint to connect to (https, or http on this machine)", "type": "string" });
     let definitions: Map<String, Value> =
-        keys().iter().map(|key| (key.name.clone(), definition(key))).collect();
+        order::map(keys().iter().map(|key| (key.name.clone(), definition(key))));
     let mut server = table("A server.", "");
     server["required"] = json!(["url"]);
     server["properties"]["url"] = url;

@@ -14,6 +14,7 @@ use crate::jsonrpc::splice::{Member, elements, members};
 use crate::limits::{
     MAX_MIRRORED_ARGUMENTS, MAX_MIRRORED_NAMES, MAX_SCHEMA_DEPTH, MAX_SCHEMA_READ,
 };
+use crate::order;
 use crate::secret::{neutralise, truncate};
 
 /// The member of a schema that asks for a header.
@@ -73,7 +74,7 @@ pub(super) fn annotated(schema: &str) -> Result<Vec<Param>, Fault> {
         references: mentions(schema, "$ref") || mentions(schema, "$dynamicRef"),
     };
     walk.schema(schema, true, 0)?;
-    walk.found.sort_by(|a, b| a.path.cmp(&b.path));
+    order::sort_by(&mut walk.found, |a, b| a.path.cmp(&b.path));
     Ok(walk.found)
 }
 
@@ -271,5 +272,5 @@ fn is_token(byte: u8) -> bool {
 
 /// The members of an object, of repeated ones the last.
 fn last_ones<'a>(members: Vec<Member<'a>>) -> BTreeMap<Cow<'a, str>, &'a str> {
-    members.into_iter().map(|member| (member.key, member.value)).collect()
+    order::map(members.into_iter().map(|member| (member.key, member.value)))
 }

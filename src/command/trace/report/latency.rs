@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::order;
 use crate::trace::join::Joined;
 use crate::trace::record::From;
 
@@ -38,7 +39,7 @@ pub(super) fn methods(joined: &Joined) -> Vec<Value> {
     let mut rows: Vec<(f64, Value)> = all
         .into_iter()
         .map(|((method, place), mut times)| {
-            times.took.sort_by(f64::total_cmp);
+            order::sort_by(&mut times.took, f64::total_cmp);
             let [p50, p95, max] = [50, 95, 100].map(|part| percentile(&times.took, part));
             let row = json!({
                 "m": method, "at": place, "count": times.took.len(), "bad": times.bad,
@@ -47,7 +48,7 @@ pub(super) fn methods(joined: &Joined) -> Vec<Value> {
             (p95, row)
         })
         .collect();
-    rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+    order::sort_by(&mut rows, |a, b| b.0.total_cmp(&a.0));
     rows.truncate(MOST);
     rows.into_iter().map(|(_, row)| row).collect()
 }

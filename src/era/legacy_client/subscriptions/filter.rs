@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::peers::quoted;
 use crate::era::lists::LISTS;
 use crate::jsonrpc::{Message, member, splice};
+use crate::order;
 
 /// What the client wants to hear of (2026-07-28, basic/patterns/subscriptions, "Notification
 /// Filter").
@@ -30,11 +31,11 @@ impl Filter {
         let uri = |text: &str| serde_json::from_str::<String>(text).ok();
         Filter {
             lists: LISTS.map(|list| member::is_true(bytes, &path(list.filter))),
-            resources: uris
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(|text| Some((uri(text)?, text.to_owned())))
-                .collect(),
+            resources: order::map(
+                uris.unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|text| Some((uri(text)?, text.to_owned()))),
+            ),
         }
     }
 
