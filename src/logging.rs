@@ -8,17 +8,18 @@ mod file;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use log::{Level, LevelFilter, Metadata, Record};
+use tokio::sync::mpsc;
 
 use crate::limits::{LOG_MAX_SIZE, LOG_QUEUE_LINES};
 use crate::tasks;
 
 /// Ends the log: what is queued is written, within a limit.
 pub struct Log {
-    sinks: Vec<mpsc::SyncSender<Line>>,
+    sinks: Vec<mpsc::Sender<Line>>,
     listener: Arc<OnceLock<Box<dyn Listener>>>,
 }
 
@@ -42,10 +43,10 @@ pub struct Verbosity {
     pub heard: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Line {
     Text(String),
-    End(mpsc::Sender<()>),
+    End(tasks::Giver<()>),
 }
 
 /// Starts the log.
@@ -118,37 +119,32 @@ impl Log {
     /// Waits until everything so far is written, at most `limit`.
     pub fn end(&self, limit: Duration) {
         let deadline = Instant::now() + limit;
-        let (done, ended) = mpsc::channel();
-        let mut waiting = self.sinks.len();
-        for sink in &self.sinks {
-            if sink.try_send(Line::End(done.clone())).is_err() {
-                waiting -= 1;
-            }
-        }
+        let ends: Vec<_> = self
+            .sinks
+            .iter()
+            .filter_map(|sink| {
+                let (done, ended) = tasks::handover();
+                sink.try_send(Line::End(done)).is_ok().then_some(ended)
+            })
+            .collect();
         if let Some(listener) = self.listener.get() {
             listener.end(limit);
         }
-        for _ in 0..waiting {
+        for ended in ends {
             // A stderr that nobody reads ends by the limit.
-            let _ = ended.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+            let _ = ended.take(deadline.saturating_duration_since(Instant::now()));
         }
     }
 }
 
 /// A thread that writes lines with `put`. Where they cannot be written there is nobody left to tell.
-fn sink(
-    name: &str,
-    mut put: impl FnMut(&str) + Send + 'static,
-) -> io::Result<mpsc::SyncSender<Line>> {
-    let (queue, lines) = mpsc::sync_channel(LOG_QUEUE_LINES);
+fn sink(name: &str, mut put: impl FnMut(&str) + Send + 'static) -> io::Result<mpsc::Sender<Line>> {
+    let (queue, mut lines) = mpsc::channel(LOG_QUEUE_LINES);
     tasks::thread(name, move || {
-        while let Ok(line) = lines.recv() {
+        while let Some(line) = lines.blocking_recv() {
             match line {
                 Line::Text(text) => put(&text),
-                Line::End(done) => {
-                    // Whoever asked may have stopped waiting.
-                    let _ = done.send(());
-                }
+                Line::End(done) => done.give(()),
             }
         }
     })?;
@@ -158,7 +154,7 @@ fn sink(
 /// Formats our own events and hands them to the sinks. Libraries may log headers and bodies, which
 /// may be secret; they never speak here.
 struct Relay {
-    sinks: Vec<mpsc::SyncSender<Line>>,
+    sinks: Vec<mpsc::Sender<Line>>,
     dropped: Arc<AtomicU64>,
     /// What goes to the sinks.
     shown: LevelFilter,

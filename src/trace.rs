@@ -24,13 +24,14 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version};
 use log::Level;
 use time::OffsetDateTime;
+use tokio::sync::mpsc;
 use url::Url;
 
 use self::record::{FORMAT, From, Missed, Record, Start};
@@ -54,7 +55,7 @@ pub struct Trace(Arc<Shared>);
 
 struct Shared {
     /// Locked from reading the clock to queueing, so that a trace is in the order of time.
-    queue: Mutex<mpsc::Sender<Event>>,
+    queue: Mutex<mpsc::UnboundedSender<Event>>,
     /// Bytes in the queue.
     queued: AtomicUsize,
     missed: AtomicU64,
@@ -82,7 +83,7 @@ pub(super) enum What {
     Broken { n: u64, failure: Failure },
     Failed { n: u64, failure: Failure },
     Note { level: Level, module: String, text: String },
-    Flush(mpsc::Sender<()>),
+    Flush(tasks::Giver<()>),
 }
 
 /// A request that is about to be sent.
@@ -135,7 +136,7 @@ impl Trace {
             let (asked, used) = (file.display(), sink.path().display());
             log::warn!("another process writes to {asked}; the trace goes to {used}");
         }
-        let (queue, events) = mpsc::channel();
+        let (queue, events) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             queue: Mutex::new(queue),
             queued: AtomicUsize::new(0),
@@ -151,7 +152,7 @@ impl Trace {
                 shared.queued.fetch_sub(event.size, Ordering::Relaxed);
                 shared.missed.swap(0, Ordering::Relaxed)
             };
-            write(&events, take, recorder, sink);
+            write(events, take, recorder, sink);
         })?;
         Ok(Trace(shared))
     }
@@ -192,13 +193,13 @@ impl fmt::Debug for Trace {
 /// The thread: everything that happens goes into the file, which is written out whenever there is a
 /// pause. `take` is told what is taken from the queue and tells how many events had no room in it.
 fn write(
-    events: &mpsc::Receiver<Event>,
+    mut events: mpsc::UnboundedReceiver<Event>,
     take: impl Fn(&Event) -> u64,
     mut recorder: Recorder,
     mut sink: Sink,
 ) {
     let mut records = Vec::new();
-    while let Ok(event) = events.recv() {
+    while let Some(event) = events.blocking_recv() {
         let mut next = Some(event);
         let mut outcome = Ok(());
         while let Some(event) = next {
@@ -218,8 +219,7 @@ fn write(
             }
             if let Some(done) = done {
                 outcome = outcome.and_then(|()| sink.flush());
-                // Whoever asked may have stopped waiting.
-                let _ = done.send(());
+                done.give(());
             }
             if outcome.is_err() {
                 break;
@@ -293,11 +293,11 @@ impl Listener for Trace {
     }
 
     fn end(&self, limit: Duration) {
-        let (done, ended) = mpsc::channel();
+        let (done, ended) = tasks::handover();
         // Also behind a full queue.
         if self.queue(0, What::Flush(done)) {
             // A disk that hangs ends by the limit.
-            let _ = ended.recv_timeout(limit);
+            let _ = ended.take(limit);
         }
     }
 }

@@ -346,7 +346,7 @@ async fn attend(
             let result: Value = serde_json::from_str(&result).unwrap_or_default();
             let values = result["completion"]["values"].as_array().into_iter().flatten();
             // Tab may have stopped waiting.
-            let _ = reply.try_send(values.filter_map(Value::as_str).map(str::to_owned).collect());
+            reply.give(values.filter_map(Value::as_str).map(str::to_owned).collect());
         }
         std::future::pending().await
     };

@@ -3,7 +3,6 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -14,6 +13,7 @@ use crate::jsonrpc::{Kind, Message, Source};
 use crate::secret::truncate;
 
 use super::CommandError;
+use crate::tasks;
 
 /// What the client says, with a word about each.
 const SCRIPT: [(&str, &str); 5] = [
@@ -42,18 +42,17 @@ const SHOWN: usize = 160;
 /// Starts the server in this process and the bridge in another, and plays the client.
 pub(super) async fn run(options: DemoOptions) -> Result<ExitCode, CommandError> {
     let (end, ended) = oneshot::channel();
-    let (listening, address) = mpsc::channel();
-    let client = std::thread::spawn(move || {
-        let outcome = address.recv_timeout(PATIENCE).map_err(io::Error::other).and_then(play);
+    let (listening, address) = tasks::handover();
+    let client = tasks::thread("client", move || {
+        let outcome = match address.take(PATIENCE) {
+            Some(address) => play(address),
+            None => Err(io::Error::other("the server did not start")),
+        };
         // The server may have ended by itself.
         let _ = end.send(outcome);
-    });
+    })?;
     let mut outcome = Ok(false);
-    let ready = |address| {
-        // The client waits for it, unless it has given up.
-        let _ = listening.send(address);
-    };
-    demo::run_until(options, ready, async {
+    demo::run_until(options, |address| listening.give(address), async {
         outcome = ended.await.unwrap_or_else(|_| Err(io::Error::other("the client failed")));
     })
     .await?;

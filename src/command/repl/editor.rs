@@ -5,7 +5,6 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc as blocking;
 
 use futures_util::future::BoxFuture;
 use rustyline::completion::{Completer, Pair};
@@ -39,7 +38,7 @@ pub(super) enum Typed {
 pub(super) struct Wanted {
     /// The parameters of `completion/complete`.
     pub params: String,
-    pub reply: blocking::SyncSender<Vec<String>>,
+    pub reply: tasks::Giver<Vec<String>>,
 }
 
 /// What the thread is asked for.
@@ -54,7 +53,7 @@ struct Request {
 #[derive(Clone)]
 pub(super) struct Editor {
     requests: mpsc::Sender<Request>,
-    notices: blocking::SyncSender<String>,
+    notices: mpsc::Sender<String>,
     /// How many did not fit.
     missed: Arc<AtomicU64>,
     /// Set while a line is being edited.
@@ -93,11 +92,11 @@ impl Editor {
             shown: RefCell::default(),
         }));
         let mut printer = lines.create_external_printer().ok();
-        let (notices, to_show) = blocking::sync_channel::<String>(NOTICE_QUEUE);
+        let (notices, mut to_show) = mpsc::channel::<String>(NOTICE_QUEUE);
         let missed = Arc::new(AtomicU64::new(0));
         let counted = missed.clone();
         tasks::thread("notices", move || {
-            while let Ok(mut text) = to_show.recv() {
+            while let Some(mut text) = to_show.blocking_recv() {
                 let missed = counted.swap(0, Ordering::Relaxed);
                 if missed > 0 {
                     text.push_str(&format!("({missed} more)\n"));
@@ -210,11 +209,11 @@ impl Helper {
         {
             return values.clone();
         }
-        let (reply, values) = blocking::sync_channel(1);
+        let (reply, values) = tasks::handover();
         if self.wanted.try_send(Wanted { params: params.clone(), reply }).is_err() {
             return Vec::new();
         }
-        let Ok(mut values) = values.recv_timeout(COMPLETION_TIMEOUT) else { return Vec::new() };
+        let Some(mut values) = values.take(COMPLETION_TIMEOUT) else { return Vec::new() };
         values.retain(|value| can_be_typed(value));
         self.shown.replace(Some((params, values.clone())));
         values
