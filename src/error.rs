@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::json;
 
+use crate::json;
 use crate::jsonrpc::{Id, member};
 use crate::limits::MAX_ERROR_MESSAGE;
 use crate::secret::truncate;

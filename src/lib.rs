@@ -17,7 +17,7 @@
 //! * [`clients`]: the configuration files of MCP clients, and the servers in them.
 //! * [`http`]: the only door to the network.
 //! * [`jsonrpc`]: messages as bytes with a head.
-//! * [`error`], [`limits`], [`secret`], [`logging`], [`platform`], [`random`], [`clock`], [`tasks`], [`order`]: what all of them need.
+//! * [`error`], [`limits`], [`secret`], [`logging`], [`platform`], [`random`], [`clock`], [`tasks`], [`order`], [`mod@json`]: what all of them need.
 //! * `demo`: a small MCP server to try the bridge with (feature `demo`).
 
 #![forbid(unsafe_code)]
@@ -38,6 +38,7 @@ pub mod era;
 pub mod error;
 pub mod foreign;
 pub mod http;
+pub mod json;
 pub mod jsonrpc;
 pub mod limits;
 pub mod logging;

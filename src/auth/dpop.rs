@@ -8,11 +8,12 @@ use std::time::UNIX_EPOCH;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName, Method, header};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::jws::{KeyError, SigningKey};
+use crate::json;
 use crate::limits::{DPOP_CLOCK_SKEW, MAX_DPOP_NONCE, MAX_DPOP_ORIGINS};
 use crate::secret::Secret;
 

@@ -15,9 +15,10 @@ use ring::signature::{
 };
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use crate::json;
 use crate::secret::Secret;
 
 /// How a token is signed (RFC 7518, section 3.1; RFC 8037).

@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::client::{DEVICE_CODE, authentication, host, preferred_method};
 use super::metadata::ServerMetadata;
 use super::token_endpoint::excerpt;
 use super::web::{Answer, Web};
 use crate::error::Failure;
+use crate::json;
 use crate::limits::MAX_LOGGED_TEXT;
 use crate::secret::Secret;
 use crate::store::record::VERSION;

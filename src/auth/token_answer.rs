@@ -2,9 +2,10 @@
 //! HTTP 200, form-encoded bodies, numbers as strings, `null` members.
 
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use url::form_urlencoded;
 
+use crate::json;
 use crate::order;
 
 /// The body is neither JSON nor a form.

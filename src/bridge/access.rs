@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Bridge;
@@ -22,6 +22,7 @@ use crate::cache::Cache;
 use crate::era::revisions;
 use crate::error::{Failure, FailureKind};
 use crate::http::{OnSent, Sign};
+use crate::json;
 use crate::jsonrpc::{Message, Source, member};
 use crate::limits::INITIALIZE_TIMEOUT;
 use crate::secret::Redactor;
@@ -90,7 +91,7 @@ impl Access {
         else {
             return;
         };
-        let text = json!({ "requested": requested, "result": result }).to_string();
+        let text = json!({ "requested": requested, "result": json::of(&result) }).to_string();
         // A server may repeat what it was sent.
         if !redactor.knows_part_of(&text) {
             cache.put(INITIALIZE, &self.name, text.as_bytes());

@@ -5,11 +5,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::json;
-
 use crate::cache::Cache;
 use crate::clock::unix as now;
 use crate::era::Era;
+use crate::json;
 use crate::jsonrpc::member;
 use crate::limits::{LEGACY_KEPT, MODERN_KEPT};
 

@@ -4,7 +4,7 @@ mod edit;
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::Url;
 
 use super::{CommandError, outcome, say};
@@ -13,6 +13,7 @@ use crate::config::Env;
 use crate::config::file::read::{Problem, Server};
 use crate::config::file::{self, FileError, Named, schema};
 use crate::error::ExitCode;
+use crate::json;
 use crate::secret::{harmless, shown};
 
 /// Why there is nothing to do.

@@ -14,13 +14,14 @@ mod state;
 mod system;
 mod table;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::check::Shape;
 use super::{CommandError, say};
 use crate::cli::DoctorArgs;
 use crate::config::{self, Env, Places};
 use crate::error::ExitCode;
+use crate::json;
 use crate::secret::harmless;
 
 /// How good a finding is.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use serde_json::json;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::remote::{Remote, start_log, start_trace};
@@ -22,6 +21,7 @@ use crate::era::headers::{self, ToolHeaders};
 use crate::era::{Era, legacy_client, revisions};
 use crate::error::{ExitCode, Failure, FailureKind};
 use crate::http::Sign;
+use crate::json;
 use crate::jsonrpc::{Message, Source, member};
 use crate::limits::{
     DELETE_TIMEOUT, ENDPOINT_EVENT_TIMEOUT, KEYRING_PATIENCE, KEYRING_TIMEOUT, MAX_MESSAGE_SIZE,

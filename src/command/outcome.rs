@@ -2,10 +2,9 @@
 
 use std::io::{self, Write as _};
 
-use serde_json::json;
-
 use super::peer::Refusal;
 use crate::error::{ExitCode, Failure};
+use crate::json;
 use crate::limits::MAX_LOGGED_TEXT;
 use crate::secret::{Redactor, neutralise_lines};
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -19,6 +19,7 @@ use crate::auth::Authorizer;
 use crate::bridge::Attached;
 use crate::era::{Era, revisions};
 use crate::error::{ExitCode, Failure, FailureKind};
+use crate::json;
 use crate::jsonrpc::{Id, IdKey, Kind, METHOD_NOT_FOUND, Message, Source, member};
 use crate::limits::{MAX_QUESTIONS, NOTIFICATION_QUEUE_BYTES};
 use crate::stdio::queue;

@@ -2,7 +2,6 @@
 
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 
-use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::{CommandError, say, stores};
@@ -10,6 +9,7 @@ use crate::cli::SecretCommand;
 use crate::cli::secret::SecretStoreArgs;
 use crate::config::{Env, Places, sign_in};
 use crate::error::ExitCode;
+use crate::json;
 use crate::limits::{KEYRING_PATIENCE, MAX_SECRET};
 use crate::platform::{Hidden, Signals};
 use crate::secret::{Secret, harmless};
@@ -69,7 +69,7 @@ pub(super) async fn run(command: &SecretCommand, env: Env<'_>) -> Result<ExitCod
             if args.json {
                 let all: Vec<_> = found
                     .iter()
-                    .map(|(name, kept)| json!({ "name": name, "store": kept }))
+                    .map(|(name, kept)| json!({ "name": name, "store": json::of(kept) }))
                     .collect();
                 say(&json!({ "secrets": all }).to_string())?;
             } else if !found.is_empty() {

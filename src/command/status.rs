@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{CommandError, say, stores};
 use crate::auth::is_identity_provider;
@@ -10,6 +10,7 @@ use crate::cli::sign_in::StatusArgs;
 use crate::config::enterprise::{self, Found};
 use crate::config::{Env, Places, server_url, sign_in};
 use crate::error::ExitCode;
+use crate::json;
 use crate::limits::{KEYRING_TIMEOUT, MAX_LOGGED_TEXT};
 use crate::secret::{Redactor, shown};
 use crate::store::{Entry, Store, StoreError, TokenRecord};
@@ -72,7 +73,7 @@ fn code(found: bool, wanted: bool) -> ExitCode {
 /// The file of an administrator.
 fn described(file: &Found) -> Value {
     json!({
-        "file": file.path,
+        "file": file.path.to_string_lossy(),
         "issuer": file.enterprise.provider.issuer,
         "servers": patterns(file),
     })
@@ -91,7 +92,7 @@ async fn describe(store: &Store, entry: &Entry) -> Value {
         "issuer": entry.issuer,
         "clientId": entry.client_id,
         "resource": entry.resource,
-        "store": entry.vault,
+        "store": json::of(&entry.vault),
     });
     match store.token(&entry.key).await {
         Ok(Some(record)) => describe_token(&mut out, &record),

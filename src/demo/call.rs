@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::log_level::LogLevel;
@@ -12,6 +12,7 @@ use super::questions::Question;
 use super::rpc::{self, RequestId, RpcError};
 use super::session::Session;
 use super::stream::Stream;
+use crate::json;
 
 /// A tool call in progress.
 #[derive(Debug)]
@@ -70,7 +71,7 @@ impl Call {
     /// Sends a log message if the session's level lets it through.
     pub fn log(&self, level: LogLevel, logger: &str, data: &str) {
         if level >= self.session.contents().log_level {
-            let params = json!({"level": level, "logger": logger, "data": data});
+            let params = json!({"level": json::of(&level), "logger": logger, "data": data});
             self.send(&rpc::notification("notifications/message", &params));
         }
     }

@@ -1,13 +1,14 @@
 //! The requests that are answered at once: everything but `initialize` and `tools/call`.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::log_level::LogLevel;
 use super::page::{ListParams, page};
 use super::rpc::{METHOD_NOT_FOUND, Params, RpcError};
 use super::session::Session;
 use super::{prompts, resources, tools};
+use crate::json;
 
 /// Items on one page of the lists that are too short to be cut.
 const PAGE: usize = 10;

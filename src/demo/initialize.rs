@@ -1,10 +1,11 @@
 //! The answer to `initialize` (basic/lifecycle): a session, its revision, what the server can do.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::revision::Revision;
 use super::session::ClientCapabilities;
+use crate::json;
 
 /// The parameters of `initialize`, as far as the server cares.
 #[derive(Debug, Deserialize)]

@@ -5,9 +5,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::rpc::RpcError;
+use crate::json;
 
 /// The parameters of every list method.
 #[derive(Debug, Default, Deserialize)]

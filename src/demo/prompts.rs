@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::resources::PLANETS;
 use super::revision::Revision;
 use super::rpc::RpcError;
+use crate::json;
 
 /// The entries of `prompts/list`.
 pub fn list(revision: Revision) -> Vec<Value> {

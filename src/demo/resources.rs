@@ -1,10 +1,11 @@
 //! The resources that the server offers.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::revision::Revision;
 use super::rpc::{RESOURCE_NOT_FOUND, RpcError};
 use super::session::Contents;
+use crate::json;
 
 /// Items on one page of `resources/list`: fewer than there are, so that there is a second page.
 pub const PAGE: usize = 3;

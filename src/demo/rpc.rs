@@ -8,6 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::json;
+
 /// The text is not JSON.
 pub const PARSE_ERROR: i64 = -32700;
 /// The JSON is not a JSON-RPC message, or one that has no place here.
@@ -249,7 +251,7 @@ pub fn notification(method: &str, params: &impl Serialize) -> String {
 
 /// The text of a request from the server to the client.
 pub fn request(id: &str, method: &str, params: &Value) -> String {
-    serde_json::json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string()
+    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string()
 }
 
 #[cfg(test)]

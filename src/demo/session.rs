@@ -15,6 +15,7 @@ use super::questions::Questions;
 use super::revision::Revision;
 use super::rpc;
 use super::streams::Streams;
+use crate::json;
 
 /// What the client said it can do, as far as the server cares.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -136,7 +137,7 @@ impl Session {
     pub fn notify_update(&self, uri: &str) -> bool {
         let subscribed = self.contents().subscriptions.contains(uri);
         if subscribed {
-            let params = serde_json::json!({ "uri": uri });
+            let params = json!({ "uri": uri });
             self.notify(&rpc::notification("notifications/resources/updated", &params));
         }
         subscribed

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Number, Value, json};
+use serde_json::{Number, Value};
 use tokio::time::sleep;
 
 use super::call::Call;
@@ -14,6 +14,7 @@ use super::log_level::LogLevel;
 use super::resources::COUNTER;
 use super::rpc::{self, Params};
 use super::tools::{MAX_BIG, MAX_COUNT, MAX_DELAY_MS, Tool};
+use crate::json;
 
 /// The longest name that `ask_name` accepts, in characters.
 const MAX_NAME: usize = 100;

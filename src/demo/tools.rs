@@ -1,10 +1,11 @@
 //! The tools that the server offers: names, descriptions and schemas. What they do is in
 //! [`super::tool_calls`].
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::revision::Revision;
 use super::session::Contents;
+use crate::json;
 
 /// Items on one page of `tools/list`: all built-in tools fit on the first one.
 pub const PAGE: usize = 10;

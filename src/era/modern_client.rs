@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use super::revisions::MAY_NEED_INPUT;
 use super::{Action, Adapter, Link};
+use crate::json;
 use crate::jsonrpc::{Id, IdKey, Kind, METHOD_NOT_FOUND, Message, member};
 use calls::Call;
 use envelope::{Envelope, Refusal, supported};
@@ -164,7 +165,7 @@ impl ModernClient {
                 "{method} does not exist in MCP {}, which this client began with",
                 supported().join(", ")
             );
-            let data = serde_json::json!({ "supported": supported() });
+            let data = json!({ "supported": supported() });
             return Err(Refusal::new(METHOD_NOT_FOUND, text).with(data));
         }
         let envelope = Envelope::read(message)?;

@@ -53,10 +53,15 @@ fn one<'a>(text: &'a str, wanted: &str) -> Option<&'a str> {
 /// JSON) is returned as it is spelled, with its quotes, and so equals no name that anybody asks for.
 pub(super) fn name(raw: &RawValue) -> Cow<'_, str> {
     let text = raw.get();
-    if text.contains('\\') {
+    if has_escapes(text) {
         return serde_json::from_str::<String>(text).map_or(Cow::Borrowed(text), Cow::Owned);
     }
-    Cow::Borrowed(text.trim_matches('"'))
+    Cow::Borrowed(text.get(1..text.len().saturating_sub(1)).unwrap_or(text))
+}
+
+/// Whether a JSON string is spelled with escapes.
+pub(super) fn has_escapes(text: &str) -> bool {
+    memchr::memchr(b'\\', text.as_bytes()).is_some()
 }
 
 /// Whether the JSON text at `path` is `true`.

@@ -253,7 +253,7 @@ fn classify(head: &Head<'_>, id: Option<Option<Id>>, source: Source) -> Result<K
     if let Some(raw) = head.method.filter(|raw| !absent(raw)) {
         let method: Cow<'_, str> =
             match raw.get().strip_prefix('"').and_then(|s| s.strip_suffix('"')) {
-                Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
+                Some(plain) if !member::has_escapes(plain) => Cow::Borrowed(plain),
                 Some(_) => serde_json::from_str::<String>(raw.get())
                     .map_err(|_| shape("\"method\" is not readable", &id))?
                     .into(),
@@ -284,7 +284,7 @@ fn classify(head: &Head<'_>, id: Option<Option<Id>>, source: Source) -> Result<K
 const WHITE: [char; 4] = [' ', '\t', '\r', '\n'];
 
 fn trim(mut bytes: Bytes) -> Bytes {
-    let white = |b: &u8| WHITE.contains(&char::from(*b));
+    let white = |b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n');
     let start = bytes.iter().position(|b| !white(b)).unwrap_or(bytes.len());
     let end = bytes.iter().rposition(|b| !white(b)).map_or(start, |at| at + 1);
     if start == 0 && end == bytes.len() {

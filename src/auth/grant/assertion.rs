@@ -1,9 +1,10 @@
 //! Proving who we are with a key: `private_key_jwt` (RFC 7523, section 2.2).
 
-use serde_json::{Map, json};
+use serde_json::Map;
 
 use crate::auth::held::now;
 use crate::auth::jws::{Algorithm, KeyError, SigningKey};
+use crate::json;
 use crate::limits::CLIENT_ASSERTION_LIFE;
 use crate::secret::Secret;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt as _, stream};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
 use super::board::Board;
@@ -23,6 +23,7 @@ use crate::command::entry::{self, Trouble};
 use crate::command::{CommandError, outcome, say};
 use crate::config::Env;
 use crate::error::{ExitCode, Failure, FailureKind};
+use crate::json;
 use crate::limits::{CHECKS_AT_ONCE, DELETE_TIMEOUT};
 use crate::order;
 use crate::platform::Signals;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::auth::metadata::ResourceProofs;
 use crate::auth::survey::Survey;
@@ -10,6 +10,7 @@ use crate::command::outcome;
 use crate::command::peer::{Introduction, Refusal};
 use crate::era::Era;
 use crate::error::{ExitCode, Failure, FailureKind};
+use crate::json;
 use crate::limits::MAX_LOGGED_TEXT;
 use crate::order;
 use crate::secret::Redactor;

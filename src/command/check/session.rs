@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::report::{self, Verdict};
@@ -14,6 +13,7 @@ use crate::bridge::subscription::Listening;
 use crate::command::peer::{Peer, Refusal, declared, no_handler};
 use crate::era::Era;
 use crate::error::{Failure, FailureKind};
+use crate::json;
 use crate::jsonrpc::splice::elements;
 use crate::jsonrpc::{METHOD_NOT_FOUND, member};
 use crate::limits::{CHECK_GRACE, CHECK_STREAM, MAX_LIST_PAGES, MAX_LOGGED_TEXT};

@@ -3,7 +3,6 @@
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
@@ -19,6 +18,7 @@ use crate::era::{Era, legacy_client, revisions};
 use crate::error::{Failure, FailureKind};
 use crate::http::client::is_loopback;
 use crate::http::{certificate, probe};
+use crate::json;
 use crate::jsonrpc::{Message, Source};
 use crate::limits::{DELETE_TIMEOUT, KEYRING_PATIENCE, KEYRING_TIMEOUT, PROBE_TIMEOUT};
 use crate::secret::shown;

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::command::arguments::schema::is_json;
 use crate::command::peer::Answer;
+use crate::json;
 use crate::jsonrpc::framing::one_line;
 use crate::jsonrpc::member::{lookup, lookup_string};
 use crate::jsonrpc::splice::{elements, members};

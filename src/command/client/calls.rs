@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::lists::{self, Kind};
@@ -12,6 +12,7 @@ use super::progress::Shown;
 use super::{Client, Stop};
 use crate::cli::client::{CallArgs, CompleteArgs, PromptArgs};
 use crate::command::arguments::{Problem, Source, Word, build};
+use crate::json;
 use crate::jsonrpc::member::{is_true, lookup};
 use crate::jsonrpc::splice::Patch;
 use crate::limits::MAX_MESSAGE_SIZE;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures_util::future::BoxFuture;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::WHOLE;
 use super::progress::Quiet;
 use crate::command::arguments::schema::Schema;
+use crate::json;
 use crate::jsonrpc::member::lookup;
 use crate::jsonrpc::splice::members;
 use crate::secret::Redactor;

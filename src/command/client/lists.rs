@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Client, Stop, describe};
 use crate::cli::client::OutputArg;
 use crate::cli::mistakes::nearest;
 use crate::error::{Failure, FailureKind};
+use crate::json;
 use crate::jsonrpc::member::{lookup, lookup_string};
 use crate::jsonrpc::splice::{Patch, elements};
 use crate::limits::{MAX_LOGGED_TEXT, MAX_MESSAGE_SIZE, MAX_PAGES};

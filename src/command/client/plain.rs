@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::calls::{apart, read};
@@ -12,6 +11,7 @@ use crate::cli::client::{ListenArgs, OutputArg, PingArgs, RawArgs};
 use crate::command::arguments::Source;
 use crate::command::peer::Notifications;
 use crate::era::Era;
+use crate::json;
 use crate::jsonrpc::member::lookup;
 use crate::jsonrpc::splice::members;
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::Url;
 
 use super::answers::{Answers, none_left};
@@ -11,6 +11,7 @@ use super::form::Terminal;
 use super::{Stop, form, progress};
 use crate::cli::client::ClientArgs;
 use crate::command::peer::{Answer, Handler};
+use crate::json;
 use crate::jsonrpc::member::lookup;
 use crate::secret::Redactor;
 

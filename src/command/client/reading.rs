@@ -1,11 +1,12 @@
 //! `mcp-tether read`: a resource.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::content::decode;
 use super::progress::Shown;
 use super::{Client, Stop, write};
 use crate::cli::client::ReadArgs;
+use crate::json;
 
 impl Client {
     /// Reads a resource. A single binary one goes to a pipe as it is.

@@ -1,6 +1,6 @@
 //! `mcp-tether clients`: the remote servers in the configurations of all clients.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::harmless;
 use crate::cli::ClientsArgs;
@@ -9,6 +9,7 @@ use crate::clients::{Kind, KnownFile, Server, System, load};
 use crate::command::{CommandError, say};
 use crate::config::Env;
 use crate::error::ExitCode;
+use crate::json;
 use crate::secret::shown;
 
 /// Says what there is.

@@ -1,11 +1,12 @@
 //! What a line can be continued with: commands, names, URIs, arguments and their values.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::catalogue::{Catalogue, Named};
 use super::line::{COMMANDS, LEVELS};
 use super::words::{quote, split};
 use crate::command::arguments::schema::Schema;
+use crate::json;
 use crate::order;
 
 /// Methods that servers have (2025-11-25, schema).

@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
-
 use super::words::{Word, split};
 use crate::cli::client::{
     Ask, CallArgs, CompleteArgs, ListArgs, OutputArg, PingArgs, PromptArgs, RawArgs, ReadArgs,
 };
+use crate::json;
 
 /// A command: its name, what it takes, and what it does.
 pub(super) struct Command {

@@ -3,8 +3,9 @@
 //! What HAR has no place for is in members that begin with `_`, those that Chromium writes where there
 //! are such: `_eventSourceMessages`, `_error`, `_resourceType`.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use crate::json;
 use crate::order;
 use crate::trace::join::{Exchange, Joined};
 use crate::trace::moment;

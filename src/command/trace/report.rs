@@ -11,9 +11,10 @@ mod latency;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::json;
 use crate::jsonrpc::member;
 use crate::limits::{MAX_REPORT_BODIES, MAX_REPORT_BODY, MAX_REPORT_ITEMS};
 use crate::order;
@@ -246,7 +247,7 @@ fn exchange(exchange: &Exchange, bodies: &mut Bodies) -> Value {
         out["ev"] = exchange.events.iter().map(&mut event_of).collect();
     }
     if let Some(end) = &exchange.end {
-        out["x"] = json!({ "how": end.how, "n": end.bytes });
+        out["x"] = json!({ "how": json::of(&end.how), "n": end.bytes });
         if let Some(content) = &end.content {
             out["x"]["b"] = bodies.value(content);
         }

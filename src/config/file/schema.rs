@@ -1,8 +1,9 @@
 //! The JSON schema of the file, for editors (draft 7, which those for TOML understand).
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::keys::{Key, Kind, keys};
+use crate::json;
 use crate::limits::{MAX_NAMED_SERVERS, MAX_SERVER_NAME};
 use crate::order;
 

@@ -2,12 +2,13 @@
 //! (2026-07-28, basic, "Per-request protocol fields").
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::era::revisions::{LOG_LEVELS, REVISIONS};
 use crate::era::{
     CLIENT_CAPABILITIES, CLIENT_INFO, Era, LOG_LEVEL, PROTOCOL_VERSION, UNSUPPORTED_VERSION,
 };
+use crate::json;
 use crate::jsonrpc::splice::Patch;
 use crate::jsonrpc::{INVALID_PARAMS, Id, Message, member};
 

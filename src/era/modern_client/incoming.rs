@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::envelope::{Refusal, supported};
 use crate::era::revisions::CACHEABLE;
 use crate::era::{SERVER_INFO, SUBSCRIPTION_ID};
+use crate::json;
 use crate::jsonrpc::splice::Patch;
 use crate::jsonrpc::{INVALID_PARAMS, Id, Kind, Message, member};
 
@@ -169,5 +170,5 @@ pub(super) fn input_required(
 /// The client declared less than a request needs.
 pub(super) fn missing_capability(text: &str, required: serde_json::Value) -> Refusal {
     Refusal::new(crate::era::MISSING_CAPABILITY, text)
-        .with(serde_json::json!({ "requiredCapabilities": required }))
+        .with(json!({ "requiredCapabilities": required }))
 }

@@ -4,14 +4,13 @@
 //! The call stays open on the server meanwhile. The state that the client must show on its retry is a
 //! name for it, good once, and only for the same method and the same tool, prompt or resource.
 
-use serde_json::json;
-
 use super::calls::{Call, Phase, target};
 use super::envelope::{Envelope, Refusal};
 use super::incoming::{self, URL_ELICITATION_REQUIRED};
 use super::questions::{Need, Question, converted_visit};
 use super::{Action, Alarm, ModernClient, Place, outgoing};
 use crate::era::revisions::MAY_NEED_INPUT;
+use crate::json;
 use crate::jsonrpc::splice::{elements, members};
 use crate::jsonrpc::{INVALID_PARAMS, Id, Kind, Message, member};
 use crate::limits::{MAX_PARKED_CALLS, MAX_QUESTIONS, PARKED_CALL};

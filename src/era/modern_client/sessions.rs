@@ -1,7 +1,5 @@
 //! Sessions with the server: one for each set of capabilities that requests declare.
 
-use serde_json::json;
-
 use super::envelope::{Envelope, Refusal, Signature};
 use super::incoming::{self, Initialized};
 use super::log_level::Level;
@@ -9,6 +7,7 @@ use super::subscriptions::Subscriptions;
 use super::{Action, Alarm, Asked, Link, ModernClient, Place, outgoing};
 use crate::era::revisions::named;
 use crate::era::{Era, UNSUPPORTED_VERSION};
+use crate::json;
 use crate::jsonrpc::{Id, Kind, Message, member};
 use crate::limits::{MAX_LINKS, OWN_REQUEST_TIMEOUT};
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use crate::json;
 use crate::order;
 use crate::trace::join::Joined;
 use crate::trace::record::From;
