@@ -5,6 +5,7 @@
 //! * [`order`]: which message may leave when (pure but for the waiting).
 //! * [`ledger`]: every request is answered exactly once.
 //! * [`exchange`]: the life of one request: sending, repeating; [`attempt`]: sending it once.
+//!   [`workspace`]: the memory for that.
 //! * [`follow`]: the event stream of one request, and resuming it.
 //! * [`delivery`]: the life of one notification or response of the client.
 //! * [`inbound`]: what happens to a message from the server.
@@ -49,6 +50,7 @@ pub mod subscription;
 pub mod timers;
 pub mod translation;
 pub mod verdict;
+pub mod workspace;
 
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
@@ -108,6 +110,7 @@ pub struct Bridge {
     ledger: ledger::Ledger,
     outbox: Outbox,
     order: order::Order,
+    workspaces: workspace::Workspaces,
     session: session::Session,
     listener: listener::Listener,
     /// How a modern server took a subscription.
@@ -230,6 +233,7 @@ impl Bridge {
                 .shaped(shape.clone()),
             outbox,
             order: order::Order::default(),
+            workspaces: workspace::Workspaces::default(),
             session: session::Session::default(),
             listener: listener::Listener::default(),
             heard: subscription::Heard::default(),
@@ -265,6 +269,7 @@ impl Bridge {
             ledger: ledger::Ledger::new(outbox.clone(), MAX_LINK_REQUESTS),
             outbox,
             order: order::Order::default(),
+            workspaces: workspace::Workspaces::default(),
             session: session::Session::default(),
             listener: listener::Listener::default(),
             heard: subscription::Heard::default(),

@@ -1,7 +1,6 @@
 //! What happens to a line from stdin.
 
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -190,9 +189,16 @@ impl Bridge {
             order::Kind::Request
         });
         let bridge = self.clone();
+        let work = {
+            let (bridge, ticket) = (self.clone(), ticket.clone());
+            async move { bridge.exchange(ticket, message, place).await }
+        };
+        let mut work = self.workspaces.begin(work);
         tasks::spawn(async move {
-            let work = pin!(bridge.exchange(ticket.clone(), message, place));
-            let panicked = AssertUnwindSafe(work).catch_unwind().await.is_err();
+            let panicked = AssertUnwindSafe(work.get_pin()).catch_unwind().await.is_err();
+            if !panicked {
+                bridge.workspaces.end(work);
+            }
             // Nothing is left open by a defect.
             if ticket.is_open() {
                 let text = if panicked {

@@ -43,6 +43,9 @@ pub const SPARE_BUFFER_MIN: usize = 1 << 20;
 /// How long it is kept.
 pub const SPARE_BUFFER_KEPT: Duration = Duration::from_secs(1);
 
+/// Memory for the work on requests (7 KB each) that is kept for the next ones.
+pub const SPARE_WORKSPACES: usize = 32;
+
 /// A message of at least this size is checked while it arrives, as far as it is made of long strings.
 pub const SIEVE_MIN: usize = 64 << 10;
 

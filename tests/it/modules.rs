@@ -190,6 +190,7 @@ fn outside_things_have_one_owner() {
         ("rustyline::", &["command"]),
         ("tokio::process", &["supply"]),
         ("rustix::", &["platform"]),
+        ("tokio_util::", &["bridge"]),
         ("qrcodegen::", &["command"]),
         ("rpassword::", &["platform"]),
         ("jsonc_parser::", &["clients"]),
@@ -199,6 +200,9 @@ fn outside_things_have_one_owner() {
         // One copy of the code for all of them.
         ("tokio::spawn(", &["aws", "demo", "tasks"]),
         ("thread::Builder", &["tasks"]),
+        ("serde_json::json", &["json"]),
+        (".sort_by(", &["order"]),
+        (".sort_by_key(", &["order"]),
     ];
     for (module, path, text) in sources() {
         for (thing, modules) in owners {
