@@ -33,7 +33,8 @@ pub fn thread(
     thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
-/// A value that one thread hands to another, which waits for it.
+/// A value that one thread hands to another, which waits for it with a limit: tokio's channels have none for threads, and
+/// those of the standard library are compiled in all their kinds for each type.
 pub fn handover<T>() -> (Giver<T>, Taker<T>) {
     let place = Arc::new(Place { state: Mutex::new(State::Expected), changed: Condvar::new() });
     (Giver(place.clone()), Taker(place))

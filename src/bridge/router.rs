@@ -253,7 +253,7 @@ impl Bridge {
         let bridge = self.clone();
         tasks::spawn(async move {
             let _permit = permit;
-            Box::pin(bridge.deliver(message, place)).await;
+            bridge.deliver(message, place).await;
         });
     }
 }
